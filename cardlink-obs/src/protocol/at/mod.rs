@@ -1,0 +1,1 @@
+//! AT commands and result codes.
