@@ -1,1 +1,41 @@
-fn main() {}
+//! `cargo xtask COMMAND`: see `cargo xtask --help`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{ebpf, packages};
+
+/// Developer commands of cardlink-obs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Rebuild the BPF object, or check that the committed one matches its sources.
+    BuildEbpf(ebpf::Options),
+    /// Install the Debian packages and tools that the other commands use (they also do it themselves).
+    Setup(packages::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::BuildEbpf(options) => ebpf::run(&options)?,
+        Command::Setup(options) => packages::run(&options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

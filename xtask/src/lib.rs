@@ -1,0 +1,9 @@
+//! The developer commands of cardlink-obs.
+//!
+//! One module per command; `main.rs` only parses the command line. What a plain `cargo test` must know too (does the
+//! committed BPF object match its sources?) lives in [`ebpf`] and is tested from there.
+
+pub mod ebpf;
+pub mod packages;
+pub mod project;
+pub mod tools;
