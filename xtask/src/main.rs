@@ -23,6 +23,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = ebpf::rustc::run_if_wrapper() {
+        return code;
+    }
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -4,6 +4,7 @@
 //! the same tool chain is present a rebuild must give the same bytes, and everywhere the sources must have the same hash.
 
 pub mod manifest;
+pub mod rustc;
 pub mod sources;
 pub mod toolchain;
 
@@ -155,6 +156,7 @@ fn build(mut cargo: Command, toolchain: &Toolchain, dir: &Path) -> Result<Vec<u8
         .env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, dir)?)
         .args(["--bin", NAME, "--target-dir"])
         .arg(dir);
+    rustc::wrap(&mut cargo).context("cannot name this program to cargo")?;
     run_command(&mut cargo).context("the BPF programs do not build")?;
     read(&dir.join(TARGET).join("release").join(NAME))
 }
