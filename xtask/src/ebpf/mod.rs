@@ -6,6 +6,7 @@
 pub mod manifest;
 pub mod rustc;
 pub mod sources;
+mod strip;
 pub mod toolchain;
 
 use std::env::consts::ARCH;
@@ -158,7 +159,7 @@ fn build(mut cargo: Command, toolchain: &Toolchain, dir: &Path) -> Result<Vec<u8
         .arg(dir);
     rustc::wrap(&mut cargo).context("cannot name this program to cargo")?;
     run_command(&mut cargo).context("the BPF programs do not build")?;
-    read(&dir.join(TARGET).join("release").join(NAME))
+    strip::without_dwarf(&read(&dir.join(TARGET).join("release").join(NAME))?)
 }
 
 /// The compiler's flags, in the form that survives blanks in paths.
