@@ -1,0 +1,53 @@
+//! OpenSSL's side of the card.
+
+use super::options::{Fault, Options};
+use crate::tls::{CIPHERS, NO_ENCRYPT_THEN_MAC, NO_EXTENDED_MASTER_SECRET, Version, ask_for_fragments, note, prepare};
+use anyhow::bail;
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions};
+
+/// A server without a certificate has nothing to answer to it.
+const NOT_SHARED: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+const OLD: &str = "PSK-AES128-CBC-SHA:@SECLEVEL=0";
+
+pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Result<SslContext> {
+    let (default, min, max) = match fault {
+        Fault::NoSharedCipher => (NOT_SHARED, options.min_version, options.max_version),
+        Fault::OldVersion => (OLD, Version::Tls10, Version::Tls11),
+        _ => (CIPHERS, options.min_version, options.max_version),
+    };
+    let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
+    prepare(&mut builder, options.ciphers.as_deref().unwrap_or(default), min, max)?;
+    if let Some(bytes) = options.max_fragment
+        && !ask_for_fragments(&builder, bytes)
+    {
+        bail!("--max-fragment is 512, 1024, 2048 or 4096");
+    }
+    let mut flags = SslOptions::empty();
+    flags.set(SslOptions::NO_TICKET, options.no_tickets);
+    flags.set(NO_ENCRYPT_THEN_MAC, options.no_encrypt_then_mac);
+    flags.set(NO_EXTENDED_MASTER_SECRET, options.no_extended_master_secret);
+    builder.set_options(flags);
+
+    let mut identity = options.identity.clone();
+    if fault == Fault::UnknownIdentity {
+        identity.insert_str(0, "unknown-");
+    }
+    let mut key = key.to_vec();
+    if let (Fault::WrongKey, Some(first)) = (fault, key.first_mut()) {
+        *first ^= 0xFF;
+    }
+    let mut c_identity = identity.clone().into_bytes();
+    c_identity.push(0);
+    builder.set_psk_client_callback(move |_, _, identity_room, key_room| {
+        note(|notes| notes.identity = Some(identity.clone()));
+        let (Some(identity_room), Some(key_room)) =
+            (identity_room.get_mut(..c_identity.len()), key_room.get_mut(..key.len()))
+        else {
+            return Ok(0);
+        };
+        identity_room.copy_from_slice(&c_identity);
+        key_room.copy_from_slice(&key);
+        Ok(key.len())
+    });
+    Ok(builder.build())
+}
