@@ -1,4 +1,4 @@
-//! Pre-shared keys: hex, and files of `identity:hexkey` lines as GnuTLS writes them.
+//! Pre-shared keys: hex, and files of `identity:hexkey` lines as `GnuTLS` writes them.
 
 use anyhow::{Context, bail};
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
 //! What server and card share of TLS: versions, the notes that OpenSSL's callbacks leave, and the verdict.
 
 use crate::truth::HandshakeRecord;
-use crate::wire::Log;
+use crate::wire::{Log, Trouble};
 use nix::libc::c_int;
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, SslContextBuilder, SslOptions, SslRef, SslVersion};
+use openssl::ssl::{Error, SslCipherRef, SslContextBuilder, SslOptions, SslRef, SslVersion};
 use std::cell::RefCell;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -103,10 +103,10 @@ pub enum End {
 }
 
 /// The record of a handshake that is over, one way or the other.
-pub fn handshake_record(end: End, ssl: &SslRef, log: &Log, outcome: Result<(), &Error>) -> HandshakeRecord {
+pub fn handshake_record(end: End, ssl: &SslRef, log: &Log, failure: Option<&Error>) -> HandshakeRecord {
     let notes = notes();
-    let resumed = outcome.is_ok() && ssl.session_reused();
-    let version = outcome.is_ok().then(|| ssl.version_str().to_owned());
+    let resumed = failure.is_none() && ssl.session_reused();
+    let version = failure.is_none().then(|| ssl.version_str().to_owned());
     let identity = notes.identity.clone();
     HandshakeRecord {
         start_ns: match end {
@@ -114,21 +114,21 @@ pub fn handshake_record(end: End, ssl: &SslRef, log: &Log, outcome: Result<(), &
             End::Card => log.first_write_ns,
         }
         .unwrap_or_default(),
-        end_ns: match outcome {
-            Ok(()) => last_finished(end, log, resumed || version.as_deref() == Some("TLSv1.3")),
-            Err(_) => log.last_call_ns,
+        end_ns: match failure {
+            None => last_finished(end, log, resumed || version.as_deref() == Some("TLSv1.3")),
+            Some(_) => log.last_call_ns,
         },
-        result: match outcome {
-            Ok(()) => "ok".to_owned(),
-            Err(_) => reason(&notes, log),
+        result: match failure {
+            None => "ok".to_owned(),
+            Some(_) => reason(&notes, log),
         },
-        suite: ssl.current_cipher().and_then(|cipher| cipher.standard_name()).map(str::to_owned),
+        suite: ssl.current_cipher().and_then(SslCipherRef::standard_name).map(str::to_owned),
         version,
         identity,
         resumed,
         alert_sent: notes.alert_sent,
         alert_received: notes.alert_received,
-        error: outcome.err().map(ToString::to_string),
+        error: failure.map(ToString::to_string),
         compute_ns: notes.compute_ns + log.think_ns,
         not_ready_ns: log.not_ready_ns,
         wait_ns: match end {
@@ -148,22 +148,18 @@ const fn last_finished(end: End, log: &Log, client_is_last: bool) -> u64 {
 
 /// The first thing that went wrong: what the peer did comes before what this end answered to it.
 fn reason(notes: &Notes, log: &Log) -> String {
-    if notes.gave_up || log.cut {
-        return "local_error".to_owned();
+    let trouble = match log.trouble {
+        Some(Trouble::Cut) => Some("local_error"),
+        Some(Trouble::TimedOut) => Some("timeout"),
+        Some(Trouble::Reset) => Some("peer_reset"),
+        Some(Trouble::Eof) => Some("peer_closed"),
+        None => None,
+    };
+    match (notes.alert_received, trouble, notes.alert_sent) {
+        (Some(alert), _, _) | (None, None, Some(alert)) if !notes.gave_up => alert_reason(alert),
+        (_, Some(trouble), _) if !notes.gave_up => trouble.to_owned(),
+        _ => "local_error".to_owned(),
     }
-    if let Some(alert) = notes.alert_received {
-        return alert_reason(alert);
-    }
-    if log.timed_out {
-        return "timeout".to_owned();
-    }
-    if log.reset {
-        return "peer_reset".to_owned();
-    }
-    if log.eof {
-        return "peer_closed".to_owned();
-    }
-    notes.alert_sent.map_or_else(|| "local_error".to_owned(), alert_reason)
 }
 
 fn alert_reason(alert: u8) -> String {
@@ -190,7 +186,7 @@ unsafe extern "C" {
 unsafe extern "C" fn on_info(_: *const openssl_sys::SSL, kind: c_int, value: c_int) {
     const READ_ALERT: c_int = 0x4004;
     const WRITE_ALERT: c_int = 0x4008;
-    let alert = (value & 0xFF) as u8;
+    let alert = (value.cast_unsigned() & 0xFF) as u8;
     // A close_notify is no failure.
     if alert == 0 {
         return;

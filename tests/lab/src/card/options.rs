@@ -11,6 +11,7 @@ use std::time::Duration;
 /// A card that opens PSK-TLS sessions and says what really happened.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lab-card")]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub struct Options {
     #[arg(long)]
     pub connect: SocketAddr,

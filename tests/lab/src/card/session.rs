@@ -155,7 +155,7 @@ fn speak_tls(shared: &Shared, fault: Fault, wire: Wire, resumable: &mut Option<S
     }
     let mut tls = SslStream::new(ssl, wire)?;
     let outcome = tls.connect();
-    let mut handshake = handshake_record(End::Card, tls.ssl(), &tls.get_ref().log, outcome.as_ref().map(|()| ()));
+    let mut handshake = handshake_record(End::Card, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
     let session = if outcome.is_ok() {
         let holds_finished = tls.get_ref().log.held_back;
         let session = talk(shared, &mut tls);

@@ -71,7 +71,7 @@ fn exchange(
         let Some(next) = answer.header("X-Admin-Next-URI") else {
             return Ok("complete");
         };
-        uri = next.to_owned();
+        next.clone_into(&mut uri);
         responses = Some(run);
     }
 }

@@ -71,8 +71,7 @@ fn push_tlv(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
 /// Takes a BER length and as many bytes as it says.
 fn take_value(bytes: &[u8]) -> anyhow::Result<(&[u8], &[u8])> {
     let (length, rest) = match bytes {
-        [length @ 0..=0x7F, rest @ ..] => (usize::from(*length), rest),
-        [0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [length @ 0..=0x7F, rest @ ..] | [0x81, length, rest @ ..] => (usize::from(*length), rest),
         [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
         _ => bail!("no BER length"),
     };

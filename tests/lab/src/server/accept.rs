@@ -53,11 +53,11 @@ impl Acceptor<'_> {
             }
             match self.listener.accept() {
                 Ok((stream, peer)) => {
-                    let accepted_ns = boot_ns();
+                    let at_ns = boot_ns();
                     let conn = self.next;
                     self.next += 1;
                     self.left = self.left.map(|left| left - 1);
-                    return Ok(Some(Accepted { conn, stream, peer, accepted_ns }));
+                    return Ok(Some(Accepted { conn, stream, peer, at_ns }));
                 }
                 Err(error) if passes(&error) => {}
                 Err(error) => return Err(error).context("cannot accept"),

@@ -13,6 +13,7 @@ use std::time::Duration;
 /// A PSK-TLS server that says what really happened.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lab-server")]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of a command line")]
 pub struct Options {
     /// Where to listen; port 0 picks one. The first line on stdout names it.
     #[arg(long, default_value = "127.0.0.1:0")]

@@ -18,11 +18,11 @@ pub(super) struct Accepted {
     pub(super) conn: u64,
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    pub(super) accepted_ns: u64,
+    pub(super) at_ns: u64,
 }
 
 pub(super) fn serve(shared: &Shared, accepted: Accepted) {
-    let Accepted { conn, stream, peer, accepted_ns } = accepted;
+    let Accepted { conn, stream, peer, at_ns } = accepted;
     let local = stream.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     // Without it the last bytes of a torn flight wait for the peer's acknowledgement.
     if let Err(error) = stream.set_nodelay(!shared.options.nagle) {
@@ -44,7 +44,7 @@ pub(super) fn serve(shared: &Shared, accepted: Accepted) {
         local,
         peer: peer.to_string(),
         fault: fault(shared).to_owned(),
-        accepted_ns: Some(accepted_ns),
+        accepted_ns: Some(at_ns),
         connecting_ns: None,
         connected_ns: None,
         first_read_ns: log.first_read_ns,
@@ -92,7 +92,7 @@ fn live(shared: &Shared, stream: TcpStream) -> anyhow::Result<Lived> {
     clear_notes();
     let mut tls = SslStream::new(Ssl::new(&shared.context)?, wire)?;
     let outcome = tls.accept();
-    let handshake = handshake_record(End::Server, tls.ssl(), &tls.get_ref().log, outcome.as_ref().map(|()| ()));
+    let handshake = handshake_record(End::Server, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
     let session = match outcome {
         Ok(()) => {
             tls.get_mut().limit(options.session_timeout)?;

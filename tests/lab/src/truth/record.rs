@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The client sent at least one byte of a ClientHello.
+    /// The client sent at least one byte of a `ClientHello`.
     Handshake,
     /// It ended without one byte from the client.
     NoClientHello,
@@ -61,7 +61,7 @@ pub struct ConnectionRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandshakeRecord {
-    /// Return of the read (server) or write (card) with the first byte of the ClientHello.
+    /// Return of the read (server) or write (card) with the first byte of the `ClientHello`.
     pub start_ns: u64,
     /// Return of the read or write with the last byte of the last Finished; after a failure, of the last call before it.
     pub end_ns: u64,

@@ -37,12 +37,11 @@ pub struct Log {
     pub writes: u64,
     pub bytes_read: u64,
     pub bytes_written: u64,
-    pub eof: bool,
-    pub reset: bool,
-    pub timed_out: bool,
-    pub cut: bool,
-    /// Bytes are held back, or were; return of the last write of those.
+    /// The first thing that stood in the way.
+    pub trouble: Option<Trouble>,
+    /// Bytes wait to be written.
     pub held_back: bool,
+    /// Return of the last write of bytes that had been held back.
     pub released_ns: Option<u64>,
     pub calls: Vec<Call>,
 }
@@ -50,12 +49,24 @@ pub struct Log {
 impl Log {
     /// How the peer's side ended, as far as this end saw it.
     pub fn peer_end(&self) -> Option<String> {
-        match (self.reset, self.eof) {
-            (true, _) => Some("reset".to_owned()),
-            (false, true) => Some("eof".to_owned()),
-            (false, false) => None,
+        match self.trouble? {
+            Trouble::Eof => Some("eof".to_owned()),
+            Trouble::Reset => Some("reset".to_owned()),
+            Trouble::TimedOut | Trouble::Cut => None,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// A read returned 0.
+    Eof,
+    /// A call returned `ECONNRESET` or `EPIPE`.
+    Reset,
+    /// The limit passed.
+    TimedOut,
+    /// The plan cut it off.
+    Cut,
 }
 
 #[derive(Debug)]
@@ -65,21 +76,26 @@ pub struct Wire {
     pub log: Log,
     deadline_ns: Option<u64>,
     held_back: Vec<u8>,
-    turns: Turns,
+    turn: Turn,
 }
 
-/// Who spoke so far, in the order of first sight: enough to know the first two flights.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Turns {
-    written: bool,
-    read_after_write: bool,
-    late: bool,
-    answered: bool,
+/// How far the conversation is: enough to know the first flights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Turn {
+    /// Nothing is written yet.
+    #[default]
+    Opening,
+    /// This end's first flight is being written, or is out.
+    Spoke,
+    /// The peer's answer to it is being read.
+    Heard,
+    /// This end went on.
+    Answered,
 }
 
 impl Wire {
     pub fn new(stream: TcpStream, plan: Plan) -> Self {
-        Self { stream, plan, log: Log::default(), deadline_ns: None, held_back: Vec::new(), turns: Turns::default() }
+        Self { stream, plan, log: Log::default(), deadline_ns: None, held_back: Vec::new(), turn: Turn::default() }
     }
 
     pub const fn stream(&self) -> &TcpStream {
@@ -120,14 +136,14 @@ impl Wire {
     }
 
     fn timed_out(&mut self) -> io::Error {
-        self.log.timed_out = true;
+        self.log.trouble.get_or_insert(Trouble::TimedOut);
         self.log.last_call_ns = boot_ns();
         // Not `WouldBlock`: OpenSSL would take that for a socket that does not block.
         io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
     }
 
     fn cut_here(&mut self) -> io::Error {
-        self.log.cut = true;
+        self.log.trouble.get_or_insert(Trouble::Cut);
         io::Error::other("cut off on purpose")
     }
 
@@ -135,7 +151,7 @@ impl Wire {
         self.log.last_call_ns = exit_ns;
         if self.plan.keep_calls {
             let result = match result {
-                Ok(bytes) => bytes as i64,
+                Ok(bytes) => bytes.cast_signed() as i64,
                 Err(errno) => -i64::from(errno as i32),
             };
             self.log.calls.push(Call { way, enter_ns, exit_ns, result });
@@ -158,7 +174,9 @@ impl Wire {
                 }
                 Err(Errno::EINTR) if !stop::requested() => {}
                 Err(errno) => {
-                    self.log.reset |= matches!(errno, Errno::ECONNRESET | Errno::EPIPE);
+                    if matches!(errno, Errno::ECONNRESET | Errno::EPIPE) {
+                        self.log.trouble.get_or_insert(Trouble::Reset);
+                    }
                     return Err(errno.into());
                 }
             }
@@ -193,8 +211,11 @@ impl Wire {
 
     /// The first write that answers the peer's first flight.
     fn before_answer(&mut self) -> io::Result<()> {
-        if self.turns.read_after_write && !self.turns.answered {
-            self.turns.answered = true;
+        if self.turn == Turn::Opening {
+            self.turn = Turn::Spoke;
+        }
+        if self.turn == Turn::Heard {
+            self.turn = Turn::Answered;
             if self.plan.cut == Some(Cut::BeforeSecondFlight) {
                 return Err(self.cut_here());
             }
@@ -202,23 +223,19 @@ impl Wire {
                 self.log.think_ns += spend(self.plan.think, Spend::Sleep);
             }
         }
-        self.turns.written = true;
         Ok(())
     }
 
     fn before_read(&mut self) -> io::Result<()> {
         self.release()?;
-        if !self.turns.written {
+        if self.turn != Turn::Spoke {
             return Ok(());
         }
         if self.plan.cut == Some(Cut::AfterFirstFlight) {
             return Err(self.cut_here());
         }
-        if !self.turns.late {
-            self.turns.late = true;
-            if !self.plan.not_ready.is_zero() {
-                self.log.not_ready_ns += spend(self.plan.not_ready, Spend::Sleep);
-            }
+        if !self.plan.not_ready.is_zero() && self.log.not_ready_ns == 0 {
+            self.log.not_ready_ns = spend(self.plan.not_ready, Spend::Sleep);
         }
         Ok(())
     }
@@ -265,7 +282,7 @@ impl io::Read for Wire {
             self.note('r', enter, exit, result);
             match result {
                 Ok(0) => {
-                    self.log.eof = true;
+                    self.log.trouble.get_or_insert(Trouble::Eof);
                     return Ok(0);
                 }
                 Ok(bytes) => {
@@ -273,13 +290,17 @@ impl io::Read for Wire {
                     self.log.first_read_ns.get_or_insert(exit);
                     self.log.last_read_ns = exit;
                     self.log.bytes_read += bytes as u64;
-                    self.turns.read_after_write |= self.turns.written;
+                    if self.turn == Turn::Spoke {
+                        self.turn = Turn::Heard;
+                    }
                     return Ok(bytes);
                 }
                 Err(Errno::EAGAIN) => return Err(self.timed_out()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
-                    self.log.reset |= errno == Errno::ECONNRESET;
+                    if errno == Errno::ECONNRESET {
+                        self.log.trouble.get_or_insert(Trouble::Reset);
+                    }
                     return Err(errno.into());
                 }
             }
