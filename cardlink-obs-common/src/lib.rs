@@ -1,1 +1,324 @@
+//! What crosses the boundary between the BPF programs and the agent: events of the ring and values of the maps.
+//!
+//! Every type is `#[repr(C)]` without implicit padding; sizes are asserted, because the two sides are compiled
+//! by different compilers for different targets.
+
 #![no_std]
+
+use core::mem::size_of;
+
+/// Version of the event layout: the first byte of every event.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// What an event tells ([`EventHeader::kind`]).
+pub mod kind {
+    /// A descriptor was seen for the first time; the payload is a [`crate::Descriptor`].
+    pub const OPEN: u8 = 1;
+    /// Bytes moved; the payload is what was copied of them.
+    pub const DATA: u8 = 2;
+    /// A descriptor was closed: `offset` bytes were read and `total` written through its stream.
+    pub const CLOSE: u8 = 3;
+    /// `close_range`: all descriptors from `fd` to `total` were closed.
+    pub const CLOSE_RANGE: u8 = 4;
+    /// The writing side was shut down.
+    pub const SHUTDOWN: u8 = 5;
+    /// The thread was in a poll that had this tty in its set.
+    pub const POLL: u8 = 6;
+    /// A watched process made a child: `total` is its pid.
+    pub const FORK: u8 = 7;
+    /// A process called exec; the payload is its new [`crate::Comm`].
+    pub const EXEC: u8 = 8;
+    /// A watched process ended.
+    pub const EXIT: u8 = 9;
+    /// A way past the probes was used: `total` is one of [`crate::blind`].
+    pub const BLIND: u8 = 10;
+}
+
+/// Bits of [`EventHeader::flags`].
+pub mod flag {
+    /// The bytes were written by the program; otherwise read.
+    pub const WRITE: u16 = 1 << 0;
+    /// The first byte starts a TLS record.
+    pub const RECORD_START: u16 = 1 << 1;
+    /// `total` is a negative errno.
+    pub const ERROR: u16 = 1 << 2;
+    /// A read returned 0.
+    pub const EOF: u16 = 1 << 3;
+    /// Bytes after the copied ones were left out on purpose (application data, not TLS).
+    pub const ELIDED: u16 = 1 << 4;
+    /// Bytes after the copied ones are lost (a fault, or more than an event can carry).
+    pub const CUT: u16 = 1 << 5;
+    /// The descriptor closed here was the last reference to its file.
+    pub const LAST_REFERENCE: u16 = 1 << 6;
+    /// The process is not watched (exec of a stranger, for selectors that look at programs).
+    pub const STRANGER: u16 = 1 << 7;
+    /// The stream is a tty.
+    pub const TTY: u16 = 1 << 8;
+}
+
+/// What a descriptor is ([`Descriptor::class`], [`FdRef::class`]).
+pub mod class {
+    /// Nothing a decoder needs: two look-ups ever after.
+    pub const IGNORED: u8 = 1;
+    pub const TCP: u8 = 2;
+    pub const TTY: u8 = 3;
+    /// An epoll instance with a tty in its set.
+    pub const EPOLL: u8 = 4;
+}
+
+/// How a descriptor came to be seen ([`Descriptor::how`]).
+pub mod how {
+    /// It was there: opened before the agent looked, inherited, passed, or of a kind whose opening is not hooked.
+    pub const SEEN: u8 = 0;
+    pub const ACCEPTED: u8 = 1;
+    pub const CONNECTED: u8 = 2;
+}
+
+/// What the agent wants of a stream (values of the map `POLICY`).
+pub mod policy {
+    /// Nothing: count only.
+    pub const QUIET: u8 = 1;
+    /// Every byte.
+    pub const ALL: u8 = 2;
+}
+
+/// Ways past the probes ([`kind::BLIND`]).
+pub mod blind {
+    pub const IO_URING: i64 = 1;
+    pub const KERNEL_TLS: i64 = 2;
+    pub const SENDFILE: i64 = 3;
+    pub const SPLICE: i64 = 4;
+}
+
+/// Fates of an event (indices of the per-CPU ledger). `SEEN` is the sum of all others.
+pub mod fate {
+    pub const SEEN: u32 = 0;
+    pub const SUBMITTED: u32 = 1;
+    pub const FILTERED: u32 = 2;
+    pub const RING_FULL: u32 = 3;
+    pub const OVERSIZED: u32 = 4;
+    pub const READ_FAULT: u32 = 5;
+    pub const RESTARTED: u32 = 6;
+    pub const PEEKED: u32 = 7;
+    pub const TABLE_FULL: u32 = 8;
+    pub const COUNT: u32 = 9;
+
+    /// Names for labels, by index.
+    pub const NAMES: [&str; COUNT as usize] = [
+        "seen",
+        "submitted",
+        "filtered",
+        "ring_full",
+        "oversized",
+        "read_fault",
+        "restarted",
+        "peeked",
+        "table_full",
+    ];
+}
+
+/// Head of every event.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventHeader {
+    pub version: u8,
+    pub kind: u8,
+    pub flags: u16,
+    /// Bytes of payload that follow and mean something.
+    pub len: u32,
+    /// Entry of the system call, nanoseconds since boot; 0 when it is not known.
+    pub enter_ns: u64,
+    /// Exit of the system call, or the time of the event.
+    pub exit_ns: u64,
+    pub tgid: u32,
+    pub tid: u32,
+    pub fd: i32,
+    /// Bytes of this direction that were left out on purpose so far, without an event (wraps).
+    pub skipped: u32,
+    /// When this stream was first seen, nanoseconds since boot: tells two lives of one identity apart.
+    pub generation: u64,
+    /// The inode of a socket; the open file of a tty.
+    pub identity: u64,
+    /// Position of the first byte in its direction.
+    pub offset: u64,
+    /// The result of the call for `DATA`; see [`kind`] for the others.
+    pub total: i64,
+    /// Nanoseconds that this thread has spent in polls in all.
+    pub polled_ns: u64,
+    /// Counts up by one per CPU; the CPU stands in the top 16 bits.
+    pub sequence: u64,
+}
+
+/// A descriptor at its first sight (payload of [`kind::OPEN`]).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    pub class: u8,
+    pub how: u8,
+    /// `AF_INET` or `AF_INET6` for sockets.
+    pub family: u16,
+    /// Ports in host order.
+    pub local_port: u16,
+    pub peer_port: u16,
+    /// Device number of a tty as the kernel holds it (major << 20 | minor).
+    pub rdev: u32,
+    /// `f_flags` of the open file.
+    pub file_flags: u32,
+    pub local: [u8; 16],
+    pub peer: [u8; 16],
+}
+
+/// A process name as the kernel keeps it, padded with zeros.
+pub type Comm = [u8; 16];
+
+/// Key of the map `FDS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FdKey {
+    pub tgid: u32,
+    pub fd: i32,
+}
+
+/// Value of the map `FDS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FdRef {
+    pub identity: u64,
+    /// The epoch of the process when this was found; another one means: look again.
+    pub epoch: u64,
+    pub class: u8,
+    pub reserved: [u8; 7],
+}
+
+/// Value of the map `TARGETS`, by tgid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TargetInfo {
+    /// Changes when descriptors may have changed without a call that is hooked (exec, `close_range`).
+    pub epoch: u64,
+    /// Ttys of this process, -1 where there is none: polls on them are told.
+    pub tty_fds: [i32; 4],
+}
+
+/// TLS record framing of one direction.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RecordState {
+    /// Bytes of the record body still to come.
+    pub remaining: u32,
+    /// Header of the current record, as far as it is there (RFC 8446 §5.1); longer than five bytes so that the
+    /// verifier need not be told where it ends.
+    pub header: [u8; 16],
+    /// Bytes of the header seen so far (0 to 4), when `remaining` is 0.
+    pub header_have: u8,
+    /// The framing was lost.
+    pub lost: u8,
+    pub reserved: [u8; 2],
+    /// Chunks of pure application data that were told.
+    pub told: u32,
+    /// Bytes that were left out without an event (wraps).
+    pub skipped: u32,
+    /// Bytes of the chunk under way that are still to be followed.
+    pub left: u32,
+    /// Not zero when the chunk under way holds anything but application data.
+    pub interesting: u32,
+}
+
+/// Value of the map `STREAMS`, by identity.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct StreamState {
+    pub generation: u64,
+    pub read_offset: u64,
+    pub write_offset: u64,
+    pub class: u8,
+    /// One of [`mode`].
+    pub mode: u8,
+    pub reserved: [u8; 6],
+    pub rx: RecordState,
+    pub tx: RecordState,
+}
+
+/// What a stream speaks, as far as the kernel side cares ([`StreamState::mode`]).
+pub mod mode {
+    pub const UNDECIDED: u8 = 0;
+    pub const TLS: u8 = 1;
+    pub const OTHER: u8 = 2;
+    /// A tty: every byte.
+    pub const BYTES: u8 = 3;
+}
+
+/// Value of the map `THREADS`, by thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadState {
+    pub enter_ns: u64,
+    pub polled_ns: u64,
+    pub poll_enter_ns: u64,
+    /// The tty in the set of the poll under way, or -1.
+    pub poll_fd: i32,
+    pub reserved: u32,
+    /// The event under way: here, and not on the program's stack, the verifier does not follow each of its values.
+    pub event: EventHeader,
+}
+
+/// Offsets of kernel structure members, from BTF; a global that the loader sets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KernelLayout {
+    pub task_files: u32,
+    pub task_tgid: u32,
+    pub task_pid: u32,
+    pub files_fdt: u32,
+    pub fdt_max_fds: u32,
+    pub fdt_fd: u32,
+    pub file_inode: u32,
+    pub file_private: u32,
+    pub file_flags: u32,
+    pub file_count: u32,
+    /// The value of the reference count when one reference is left: 1 for `f_count`, 0 for `f_ref`.
+    pub file_count_one: u32,
+    pub inode_number: u32,
+    pub inode_mode: u32,
+    pub inode_rdev: u32,
+    pub socket_sk: u32,
+    pub socket_type: u32,
+    pub sk_family: u32,
+    pub sk_state: u32,
+    pub sk_peer_port: u32,
+    pub sk_local_port: u32,
+    pub sk_peer_v4: u32,
+    pub sk_local_v4: u32,
+    pub sk_peer_v6: u32,
+    pub sk_local_v6: u32,
+    pub task_exit_live: u32,
+    pub task_signal: u32,
+}
+
+/// The largest payload of one event: a TLS record of the largest size (RFC 5246 §6.2.3) and some more.
+pub const MAX_PAYLOAD: usize = 20_480;
+
+/// Sizes of payload that the ring holds.
+pub const PAYLOAD_CLASSES: [usize; 5] = [64, 256, 1024, 4096, MAX_PAYLOAD];
+
+const _: () = assert!(size_of::<EventHeader>() == 88);
+const _: () = assert!(size_of::<Descriptor>() == 48);
+const _: () = assert!(size_of::<Descriptor>() <= PAYLOAD_CLASSES[0]);
+const _: () = assert!(size_of::<FdKey>() == 8);
+const _: () = assert!(size_of::<FdRef>() == 24);
+const _: () = assert!(size_of::<TargetInfo>() == 24);
+const _: () = assert!(size_of::<RecordState>() == 40);
+const _: () = assert!(size_of::<StreamState>() == 112);
+const _: () = assert!(size_of::<ThreadState>() == 120);
+const _: () = assert!(size_of::<KernelLayout>() == 26 * 4);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: all are `#[repr(C)]`, `Copy`, without padding and without references.
+    unsafe impl aya::Pod for super::FdKey {}
+    unsafe impl aya::Pod for super::FdRef {}
+    unsafe impl aya::Pod for super::TargetInfo {}
+    unsafe impl aya::Pod for super::StreamState {}
+    unsafe impl aya::Pod for super::ThreadState {}
+    unsafe impl aya::Pod for super::KernelLayout {}
+}

@@ -2,6 +2,12 @@
 //!
 //! What a decoder or tracker is fed. Bytes come in the order of the stream; what is missing is said.
 
+mod assembler;
+mod table;
+
+pub use assembler::Assembler;
+pub use table::{Ended, Entry, Table};
+
 use crate::observation::Stamp;
 use std::time::Duration;
 

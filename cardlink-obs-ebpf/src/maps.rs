@@ -1,0 +1,101 @@
+//! Maps and globals. Sizes are set by the loader; those here are the smallest that make sense.
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, fate};
+
+/// Events on their way to the agent.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Who is watched, by tgid.
+#[map]
+pub static TARGETS: HashMap<u32, TargetInfo> = HashMap::with_max_entries(1024, 0);
+
+/// What a descriptor of a watched process is.
+#[map]
+pub static FDS: HashMap<FdKey, FdRef> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Streams, by identity.
+#[map]
+pub static STREAMS: HashMap<u64, StreamState> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// What the agent wants of a stream, by identity. Only the agent writes it.
+#[map]
+pub static POLICY: HashMap<u64, u8> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Threads of watched processes, by `pid_tgid`.
+#[map]
+pub static THREADS: HashMap<u64, ThreadState> = HashMap::with_max_entries(8192, BPF_F_NO_PREALLOC);
+
+/// Process names that make a process a target at its exec.
+#[map]
+pub static COMMS: HashMap<Comm, u8> = HashMap::with_max_entries(64, 0);
+
+/// Character device majors of terminals: 1 where the major (the index) is one.
+#[map]
+pub static TTY_MAJORS: Array<u8> = Array::with_max_entries(512, 0);
+
+/// Fates of events.
+#[map]
+pub static LEDGER: PerCpuArray<u64> = PerCpuArray::with_max_entries(fate::COUNT, 0);
+
+/// Per-CPU sequence of submitted events.
+#[map]
+pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Offsets of kernel structure members.
+#[unsafe(no_mangle)]
+pub static LAYOUT: Global<KernelLayout> = Global::new(EMPTY_LAYOUT);
+
+/// Bytes of the ring at which a waiting reader is woken.
+#[unsafe(no_mangle)]
+pub static WAKE_BYTES: Global<u64> = Global::new(u64::MAX);
+
+/// Whether execs of processes that are not watched are told.
+#[unsafe(no_mangle)]
+pub static TELL_STRANGERS: Global<u8> = Global::new(0);
+
+/// Offset of `clone_flags` in the record of `task:task_newtask`.
+#[unsafe(no_mangle)]
+pub static NEWTASK_CLONE_FLAGS: Global<u32> = Global::new(32);
+
+/// Offset of `pid` in the record of `task:task_newtask`.
+#[unsafe(no_mangle)]
+pub static NEWTASK_PID: Global<u32> = Global::new(8);
+
+/// Chunks of pure application data that are told per direction before a TLS stream is only counted.
+pub const TOLD_APPLICATION_CHUNKS: u32 = 8;
+
+const EMPTY_LAYOUT: KernelLayout = KernelLayout {
+    task_files: 0,
+    task_tgid: 0,
+    task_pid: 0,
+    files_fdt: 0,
+    fdt_max_fds: 0,
+    fdt_fd: 0,
+    file_inode: 0,
+    file_private: 0,
+    file_flags: 0,
+    file_count: 0,
+    file_count_one: 0,
+    inode_number: 0,
+    inode_mode: 0,
+    inode_rdev: 0,
+    socket_sk: 0,
+    socket_type: 0,
+    sk_family: 0,
+    sk_state: 0,
+    sk_peer_port: 0,
+    sk_local_port: 0,
+    sk_peer_v4: 0,
+    sk_local_v4: 0,
+    sk_peer_v6: 0,
+    sk_local_v6: 0,
+    task_exit_live: 0,
+    task_signal: 0,
+};

@@ -1,0 +1,187 @@
+//! Who is watched: processes, their children, their programs, their end.
+
+use crate::{
+    emit::{Source, emit},
+    kernel,
+    ledger::settle,
+    maps::{COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, TARGETS, TELL_STRANGERS, THREADS},
+};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_boot_ns},
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
+use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind};
+
+const CLONE_THREAD: u64 = 0x0001_0000;
+
+/// The thread that made the call, of a watched process.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    pub tgid: u32,
+    pub tid: u32,
+    pub target: *mut TargetInfo,
+}
+
+impl Caller {
+    /// The current thread, when its process is watched.
+    #[inline(always)]
+    pub fn watched() -> Option<Self> {
+        let id = bpf_get_current_pid_tgid();
+        let tgid = (id >> 32) as u32;
+        let target = TARGETS.get_ptr_mut(&tgid)?;
+        Some(Self { tgid, tid: id as u32, target })
+    }
+
+    #[inline(always)]
+    pub fn epoch(self) -> u64 {
+        // SAFETY: a map value that the verifier knows to be there.
+        unsafe { (*self.target).epoch }
+    }
+
+    #[inline(always)]
+    fn thread_key(self) -> u64 {
+        (u64::from(self.tgid) << 32) | u64::from(self.tid)
+    }
+
+    /// The state of this thread, when there is one.
+    #[inline(always)]
+    pub fn thread(self) -> Option<*mut ThreadState> {
+        THREADS.get_ptr_mut(&self.thread_key())
+    }
+
+    /// The state of this thread, made on first use.
+    #[inline(always)]
+    pub fn thread_or_new(self) -> Option<*mut ThreadState> {
+        let key = self.thread_key();
+        if let Some(state) = THREADS.get_ptr_mut(&key) {
+            return Some(state);
+        }
+        let new = ThreadState {
+            enter_ns: 0,
+            polled_ns: 0,
+            poll_enter_ns: 0,
+            poll_fd: -1,
+            reserved: 0,
+            event: header(0, self.tgid, self.tid, -1),
+        };
+        if THREADS.insert(&key, &new, 0).is_err() {
+            settle(fate::TABLE_FULL);
+            return None;
+        }
+        THREADS.get_ptr_mut(&key)
+    }
+
+    /// An event header with what is known of the caller.
+    #[inline(always)]
+    pub fn header(self, kind: u8, fd: i32) -> EventHeader {
+        header(kind, self.tgid, self.tid, fd)
+    }
+}
+
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+#[inline(always)]
+fn header(kind: u8, tgid: u32, tid: u32, fd: i32) -> EventHeader {
+    EventHeader {
+        version: FORMAT_VERSION,
+        kind,
+        flags: 0,
+        len: 0,
+        enter_ns: 0,
+        exit_ns: now(),
+        tgid,
+        tid,
+        fd,
+        skipped: 0,
+        generation: 0,
+        identity: 0,
+        offset: 0,
+        total: 0,
+        polled_ns: 0,
+        sequence: 0,
+    }
+}
+
+/// A new task: a child of a watched process is watched from its first instruction.
+#[tracepoint]
+pub fn task_newtask(ctx: TracePointContext) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    // SAFETY: offsets from the tracepoint's own format; the helper checks the address.
+    let (flags, pid) = unsafe {
+        (
+            ctx.read_at::<u64>(NEWTASK_CLONE_FLAGS.load() as usize).unwrap_or(CLONE_THREAD),
+            ctx.read_at::<u32>(NEWTASK_PID.load() as usize).unwrap_or(0),
+        )
+    };
+    if flags & CLONE_THREAD != 0 || pid == 0 {
+        return 0;
+    }
+    // SAFETY: a map value that is there.
+    let mut info = unsafe { *caller.target };
+    info.epoch = now();
+    if TARGETS.insert(&pid, &info, 0).is_err() {
+        settle(fate::TABLE_FULL);
+        return 0;
+    }
+    let mut header = caller.header(kind::FORK, -1);
+    header.total = i64::from(pid);
+    emit(&header, Source::None, 0);
+    0
+}
+
+/// A new program in a process: its descriptors may have changed, and its name may make it a target.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
+    let id = bpf_get_current_pid_tgid();
+    let tgid = (id >> 32) as u32;
+    let Ok(comm) = bpf_get_current_comm() else { return 0 };
+    let mut header = header(kind::EXEC, tgid, id as u32, -1);
+    if let Some(target) = TARGETS.get_ptr_mut(&tgid) {
+        // SAFETY: a map value that is there.
+        unsafe {
+            (*target).epoch = header.exit_ns;
+            (*target).tty_fds = [-1; 4];
+        }
+    } else if COMMS.get_ptr(&comm).is_some() {
+        let info = TargetInfo { epoch: header.exit_ns, tty_fds: [-1; 4] };
+        if TARGETS.insert(&tgid, &info, u64::from(BPF_NOEXIST)).is_err() {
+            settle(fate::TABLE_FULL);
+            return 0;
+        }
+    } else if TELL_STRANGERS.load() != 0 {
+        header.flags |= flag::STRANGER;
+    } else {
+        return 0;
+    }
+    emit(&header, Source::Kernel(comm.as_ptr()), 16);
+    0
+}
+
+/// A task ends; the process with its last thread.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn sched_process_exit(_ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    let _ = THREADS.remove(&caller.thread_key());
+    if threads_alive() {
+        return 0;
+    }
+    emit(&caller.header(kind::EXIT, -1), Source::None, 0);
+    let _ = TARGETS.remove(&caller.tgid);
+    0
+}
+
+/// Whether other threads of the current process are alive (`signal->live`, already counted down for this one).
+#[inline(always)]
+fn threads_alive() -> bool {
+    let layout = LAYOUT.load();
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let Some(signal) = kernel::read::<u64>(task, layout.task_signal) else { return false };
+    kernel::read::<i32>(signal, layout.task_exit_live).unwrap_or(0) > 0
+}

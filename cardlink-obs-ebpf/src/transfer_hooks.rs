@@ -1,0 +1,193 @@
+//! The read and write families of system calls.
+
+use crate::{
+    syscall::{argument, result},
+    task::{Caller, now},
+    transfer::{Transfer, transferred},
+};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+
+const MSG_PEEK: u64 = 0x2;
+const MSG_TRUNC: u64 = 0x20;
+const MSG_ERRQUEUE: u64 = 0x2000;
+
+/// Notes when a read began: without it a server that is busy and one that waits look the same.
+#[inline(always)]
+fn read_begins(_ctx: &TracePointContext) -> u32 {
+    if let Some(caller) = Caller::watched()
+        && let Some(thread) = caller.thread_or_new()
+    {
+        // SAFETY: a map value that is there.
+        unsafe { (*thread).enter_ns = now() };
+    }
+    0
+}
+
+macro_rules! read_entries {
+    ($($name:ident),*) => {$(
+        #[tracepoint]
+        pub fn $name(ctx: TracePointContext) -> u32 {
+            read_begins(&ctx)
+        }
+    )*};
+}
+
+read_entries!(sys_enter_read, sys_enter_readv, sys_enter_recvfrom, sys_enter_recvmsg);
+
+/// `read` and `write`: (fd, buffer, size).
+#[inline(always)]
+fn plain(ctx: &TracePointContext, write: bool) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    transferred(&Transfer {
+        caller,
+        fd: argument::<0>() as i32,
+        write,
+        result: result(ctx),
+        address: argument::<1>(),
+        vectors: 0,
+        peek: false,
+        capacity: u64::MAX,
+    });
+    0
+}
+
+#[tracepoint]
+pub fn sys_exit_read(ctx: TracePointContext) -> u32 {
+    plain(&ctx, false)
+}
+
+#[tracepoint]
+pub fn sys_exit_write(ctx: TracePointContext) -> u32 {
+    plain(&ctx, true)
+}
+
+/// `readv` and `writev`: (fd, vectors, count).
+#[inline(always)]
+fn vectored(ctx: &TracePointContext, write: bool) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    transferred(&Transfer {
+        caller,
+        fd: argument::<0>() as i32,
+        write,
+        result: result(ctx),
+        address: argument::<1>(),
+        vectors: argument::<2>(),
+        peek: false,
+        capacity: u64::MAX,
+    });
+    0
+}
+
+#[tracepoint]
+pub fn sys_exit_readv(ctx: TracePointContext) -> u32 {
+    vectored(&ctx, false)
+}
+
+#[tracepoint]
+pub fn sys_exit_writev(ctx: TracePointContext) -> u32 {
+    vectored(&ctx, true)
+}
+
+/// `recvfrom` and `sendto`: (fd, buffer, size, flags, …).
+#[inline(always)]
+fn with_flags(ctx: &TracePointContext, write: bool) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    let flags = argument::<3>();
+    if !write && flags & MSG_ERRQUEUE != 0 {
+        return 0;
+    }
+    transferred(&Transfer {
+        caller,
+        fd: argument::<0>() as i32,
+        write,
+        result: result(ctx),
+        address: argument::<1>(),
+        vectors: 0,
+        peek: !write && flags & MSG_PEEK != 0,
+        capacity: if !write && flags & MSG_TRUNC != 0 { argument::<2>() } else { u64::MAX },
+    });
+    0
+}
+
+#[tracepoint]
+pub fn sys_exit_recvfrom(ctx: TracePointContext) -> u32 {
+    with_flags(&ctx, false)
+}
+
+#[tracepoint]
+pub fn sys_exit_sendto(ctx: TracePointContext) -> u32 {
+    with_flags(&ctx, true)
+}
+
+/// `recvmsg` and `sendmsg`: (fd, `struct msghdr`, flags); the vectors stand at offset 16 of it, their number at 24.
+#[inline(always)]
+fn message(ctx: &TracePointContext, write: bool) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    let flags = argument::<2>();
+    if !write && flags & MSG_ERRQUEUE != 0 {
+        return 0;
+    }
+    // SAFETY: the helper checks the address.
+    let vectors = unsafe { bpf_probe_read_user((argument::<1>() + 16) as *const [u64; 2]) }.unwrap_or([0; 2]);
+    transferred(&Transfer {
+        caller,
+        fd: argument::<0>() as i32,
+        write,
+        result: result(ctx),
+        address: vectors[0],
+        vectors: if vectors[1] == 0 { 1 } else { vectors[1] },
+        peek: !write && flags & MSG_PEEK != 0,
+        capacity: u64::MAX,
+    });
+    0
+}
+
+#[tracepoint]
+pub fn sys_exit_recvmsg(ctx: TracePointContext) -> u32 {
+    message(&ctx, false)
+}
+
+#[tracepoint]
+pub fn sys_exit_sendmsg(ctx: TracePointContext) -> u32 {
+    message(&ctx, true)
+}
+
+/// `recvmmsg` and `sendmmsg`: (fd, array of `struct mmsghdr`, count, …); only the first message is followed, which
+/// is all that a stream socket's users send.
+#[inline(always)]
+fn messages(ctx: &TracePointContext, write: bool) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    let count = result(ctx);
+    if count <= 0 {
+        return 0;
+    }
+    let array = argument::<1>();
+    // SAFETY: the helper checks the addresses.
+    let (vectors, len) = unsafe {
+        (
+            bpf_probe_read_user((array + 16) as *const [u64; 2]).unwrap_or([0; 2]),
+            bpf_probe_read_user((array + 56) as *const u32).unwrap_or(0),
+        )
+    };
+    transferred(&Transfer {
+        caller,
+        fd: argument::<0>() as i32,
+        write,
+        result: i64::from(len),
+        address: vectors[0],
+        vectors: if vectors[1] == 0 { 1 } else { vectors[1] },
+        peek: false,
+        capacity: u64::MAX,
+    });
+    0
+}
+
+#[tracepoint]
+pub fn sys_exit_recvmmsg(ctx: TracePointContext) -> u32 {
+    messages(&ctx, false)
+}
+
+#[tracepoint]
+pub fn sys_exit_sendmmsg(ctx: TracePointContext) -> u32 {
+    messages(&ctx, true)
+}

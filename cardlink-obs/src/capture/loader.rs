@@ -1,0 +1,330 @@
+//! Loads the BPF object, attaches its programs, and keeps each one's verdict.
+
+use super::{
+    layout::{self, LayoutError},
+    probes::{Family, PROBES, Probe, Site, Verdict},
+    tracefs,
+};
+use aya::{
+    Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId},
+};
+use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The committed object, built by `cargo xtask build-ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/cardlink-obs.bpf.o"));
+
+/// Sizes and switches of the kernel side.
+#[derive(Debug, Clone)]
+pub struct KernelSettings {
+    /// Size of the ring buffer; a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// Descriptors, streams and policies that are kept.
+    pub descriptors: u32,
+    pub targets: u32,
+    pub threads: u32,
+    /// Tell of every exec on the host: for selectors that look at programs.
+    pub tell_strangers: bool,
+    /// Level of the BPF programs' own diagnostics (0 off … 5 trace).
+    pub bpf_log_level: u8,
+    /// Another object than the built-in one.
+    pub object: Option<PathBuf>,
+}
+
+impl Default for KernelSettings {
+    fn default() -> Self {
+        Self {
+            ring_bytes: 4 << 20,
+            descriptors: 65_536,
+            targets: 4096,
+            threads: 16_384,
+            tell_strangers: false,
+            bpf_log_level: 0,
+            object: None,
+        }
+    }
+}
+
+/// Why the kernel side could not be set up. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{0}")]
+    Layout(#[from] LayoutError),
+    #[error("tracefs is not mounted and cannot be: {0}; mount it with `mount -t tracefs nodev /sys/kernel/tracing`")]
+    Tracefs(io::Error),
+    #[error("not permitted to load BPF programs: run as root (sudo), or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")]
+    NotPermitted,
+    #[error("cannot read the BPF object {path}: {error}", path = .0.display(), error = .1)]
+    Object(PathBuf, io::Error),
+    #[error("the kernel refused the BPF object: {0}; `cardlink-obs doctor` tells what this kernel lacks")]
+    Refused(String),
+    #[error("the probe {program} ({site}) is needed and does not work: {reason}")]
+    Required { program: &'static str, site: Site, reason: String },
+    #[error("map {0}: {1}")]
+    Map(&'static str, String),
+}
+
+#[derive(Debug)]
+enum Link {
+    Tracepoint(TracePointLinkId),
+    Raw(RawTracePointLinkId),
+}
+
+/// A probe with its state.
+#[derive(Debug)]
+pub struct Attached {
+    pub probe: &'static Probe,
+    pub verdict: Verdict,
+    link: Option<Link>,
+}
+
+/// The loaded kernel side.
+pub struct Kernel {
+    bpf: Ebpf,
+    pub probes: Vec<Attached>,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("probes", &self.probes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// Loads the object and every program of it; attaches nothing yet.
+    pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
+        let layout = layout::running_kernel()?;
+        tracefs::ensure().map_err(LoadError::Tracefs)?;
+        let mut bpf = load_object(settings, &layout)?;
+        fill_tty_majors(&mut bpf)?;
+        let probes = PROBES.iter().map(|probe| load_program(&mut bpf, probe)).collect::<Result<_, _>>()?;
+        Ok(Self { bpf, probes })
+    }
+
+    /// Attaches all probes of the given families that are not attached yet.
+    pub fn attach(&mut self, families: &[Family]) -> Result<(), LoadError> {
+        for attached in &mut self.probes {
+            if !families.contains(&attached.probe.family) || attached.verdict != Verdict::Standby {
+                continue;
+            }
+            match attach_program(&mut self.bpf, attached.probe) {
+                Ok(link) => {
+                    attached.link = Some(link);
+                    attached.verdict = Verdict::Ok;
+                }
+                Err(error) => {
+                    attached.verdict = Verdict::Broken(chain(&error));
+                    refuse_if_required(attached.probe, &attached.verdict)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches all probes of the given families.
+    pub fn detach(&mut self, families: &[Family]) {
+        for attached in &mut self.probes {
+            if families.contains(&attached.probe.family)
+                && let Some(link) = attached.link.take()
+            {
+                // The program stays loaded; a failed detach leaves the link to the object's end.
+                let _ = detach_program(&mut self.bpf, attached.probe, link);
+                attached.verdict = Verdict::Standby;
+            }
+        }
+    }
+
+    /// Instructions that the verifier walked through for a program, where the kernel tells it (5.16).
+    pub fn verified(&self, program: &str) -> Option<u32> {
+        self.bpf.program(program)?.info().ok()?.verified_instruction_count()
+    }
+
+    pub fn ring(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        let map = self.bpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
+        RingBuf::try_from(map).map_err(|error| wrong("EVENTS", &error))
+    }
+
+    pub fn targets(&mut self) -> Result<HashMap<MapData, u32, TargetInfo>, LoadError> {
+        let map = self.bpf.take_map("TARGETS").ok_or_else(|| missing("TARGETS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("TARGETS", &error))
+    }
+
+    pub fn descriptors(&mut self) -> Result<HashMap<MapData, FdKey, FdRef>, LoadError> {
+        let map = self.bpf.take_map("FDS").ok_or_else(|| missing("FDS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("FDS", &error))
+    }
+
+    pub fn streams(&mut self) -> Result<HashMap<MapData, u64, StreamState>, LoadError> {
+        let map = self.bpf.take_map("STREAMS").ok_or_else(|| missing("STREAMS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("STREAMS", &error))
+    }
+
+    pub fn policies(&mut self) -> Result<HashMap<MapData, u64, u8>, LoadError> {
+        let map = self.bpf.take_map("POLICY").ok_or_else(|| missing("POLICY"))?;
+        HashMap::try_from(map).map_err(|error| wrong("POLICY", &error))
+    }
+
+    pub fn comms(&mut self) -> Result<HashMap<MapData, Comm, u8>, LoadError> {
+        let map = self.bpf.take_map("COMMS").ok_or_else(|| missing("COMMS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("COMMS", &error))
+    }
+
+    pub fn ledger(&mut self) -> Result<PerCpuArray<MapData, u64>, LoadError> {
+        let map = self.bpf.take_map("LEDGER").ok_or_else(|| missing("LEDGER"))?;
+        PerCpuArray::try_from(map).map_err(|error| wrong("LEDGER", &error))
+    }
+
+    /// The reader of the BPF programs' own diagnostics; they go to the `log` facade.
+    pub fn diagnostics(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
+        aya_log::EbpfLogger::init(&mut self.bpf).ok()
+    }
+}
+
+fn missing(name: &'static str) -> LoadError {
+    LoadError::Map(name, "not in the object".to_owned())
+}
+
+fn wrong(name: &'static str, error: &MapError) -> LoadError {
+    LoadError::Map(name, error.to_string())
+}
+
+fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf, LoadError> {
+    let read;
+    let object = match &settings.object {
+        None => OBJECT,
+        Some(path) => {
+            read = read_aligned(path).map_err(|error| LoadError::Object(path.clone(), error))?;
+            &read
+        }
+    };
+    let strangers = u8::from(settings.tell_strangers);
+    let wake_bytes = u64::from(settings.ring_bytes / 4);
+    let clone_flags = tracefs::field_offset("task", "task_newtask", "clone_flags").unwrap_or(32);
+    let child_pid = tracefs::field_offset("task", "task_newtask", "pid").unwrap_or(8);
+    EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .map_max_entries("EVENTS", settings.ring_bytes)
+        .map_max_entries("FDS", settings.descriptors)
+        .map_max_entries("STREAMS", settings.descriptors)
+        .map_max_entries("POLICY", settings.descriptors)
+        .map_max_entries("TARGETS", settings.targets)
+        .map_max_entries("THREADS", settings.threads)
+        .override_global("LAYOUT", layout, true)
+        .override_global("WAKE_BYTES", &wake_bytes, true)
+        .override_global("TELL_STRANGERS", &strangers, true)
+        .override_global("NEWTASK_CLONE_FLAGS", &clone_flags, true)
+        .override_global("NEWTASK_PID", &child_pid, true)
+        .override_global("AYA_LOG_LEVEL", &settings.bpf_log_level, false)
+        .load(object)
+        .map_err(|error| refused(&error))
+}
+
+/// The ELF parser wants its bytes aligned to eight.
+fn read_aligned(path: &Path) -> io::Result<Vec<u8>> {
+    // The global allocator aligns large vectors to at least 16 bytes.
+    fs::read(path)
+}
+
+fn refused(error: &EbpfError) -> LoadError {
+    let text = chain(error);
+    if lacks_privilege(&text) {
+        LoadError::NotPermitted
+    } else {
+        LoadError::Refused(text)
+    }
+}
+
+/// EPERM is a missing privilege; EACCES is the verifier's "no".
+fn lacks_privilege(text: &str) -> bool {
+    text.contains("Operation not permitted")
+}
+
+fn load_program(bpf: &mut Ebpf, probe: &'static Probe) -> Result<Attached, LoadError> {
+    let verdict = match probe.site {
+        Site::Tracepoint { category, name } if !tracefs::has(category, name) => Verdict::Unsupported,
+        _ => match try_load(bpf, probe) {
+            Ok(()) => Verdict::Standby,
+            Err(error) => Verdict::Broken(chain(&error)),
+        },
+    };
+    refuse_if_required(probe, &verdict)?;
+    Ok(Attached { probe, verdict, link: None })
+}
+
+fn refuse_if_required(probe: &'static Probe, verdict: &Verdict) -> Result<(), LoadError> {
+    let reason = match verdict {
+        Verdict::Broken(reason) if lacks_privilege(reason) => return Err(LoadError::NotPermitted),
+        Verdict::Broken(reason) => reason.clone(),
+        Verdict::Unsupported => "this kernel has no such hook".to_owned(),
+        Verdict::Ok | Verdict::Standby => return Ok(()),
+    };
+    if probe.required {
+        return Err(LoadError::Required { program: probe.program, site: probe.site, reason });
+    }
+    Ok(())
+}
+
+fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
+    match probe.site {
+        Site::Tracepoint { .. } => program::<TracePoint>(bpf, probe.program)?.load(),
+        Site::RawTracepoint { .. } => program::<RawTracePoint>(bpf, probe.program)?.load(),
+    }
+}
+
+fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
+    Ok(match probe.site {
+        Site::Tracepoint { category, name } => {
+            Link::Tracepoint(program::<TracePoint>(bpf, probe.program)?.attach(category, name)?)
+        }
+        Site::RawTracepoint { name } => Link::Raw(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?),
+    })
+}
+
+fn detach_program(bpf: &mut Ebpf, probe: &Probe, link: Link) -> Result<(), ProgramError> {
+    match link {
+        Link::Tracepoint(link) => program::<TracePoint>(bpf, probe.program)?.detach(link),
+        Link::Raw(link) => program::<RawTracePoint>(bpf, probe.program)?.detach(link),
+    }
+}
+
+fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    bpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+/// An error with its causes; of a verifier log only the last lines, where the reason stands.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.len() > 12 {
+        let tail = lines[lines.len() - 10..].join("\n");
+        return format!("{} …\n{tail}", lines[0]);
+    }
+    lines.join("\n")
+}
+
+/// Marks the character majors that are terminals: from `/proc/tty/drivers`, without pty masters and consoles.
+fn fill_tty_majors(bpf: &mut Ebpf) -> Result<(), LoadError> {
+    let map = bpf.map_mut("TTY_MAJORS").ok_or_else(|| missing("TTY_MAJORS"))?;
+    let mut majors: Array<_, u8> = Array::try_from(map).map_err(|error| wrong("TTY_MAJORS", &error))?;
+    for major in super::ttys::terminal_majors() {
+        majors.set(major, 1, 0).map_err(|error| wrong("TTY_MAJORS", &error))?;
+    }
+    Ok(())
+}
