@@ -6,6 +6,7 @@
 pub mod card;
 pub mod cli;
 pub mod clock;
+pub mod modem;
 pub mod psk;
 pub mod scp81;
 pub mod server;

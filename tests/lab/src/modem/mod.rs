@@ -1,0 +1,30 @@
+//! The modem.
+
+mod answer;
+mod dialogue;
+mod line;
+mod options;
+mod pty;
+mod sim;
+mod table;
+mod uicc;
+
+pub use options::{Delay, Echo, Fault, FaultOn, Options, Urc};
+
+use crate::truth::Truth;
+use dialogue::Modem;
+use pty::Pty;
+use std::io::Write;
+
+pub fn run(options: Options) -> anyhow::Result<()> {
+    crate::stop::on_signals()?;
+    let open = crate::stop::block()?;
+    let answers = options::read_answers(options.answers.as_deref())?;
+    let truth = Truth::open(options.truth.as_deref())?;
+    let pty = Pty::open(options.link.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "modem on {}", pty.path.display())?;
+    out.flush()?;
+    drop(out);
+    Modem::new(options, answers, truth, pty).serve(&open)
+}

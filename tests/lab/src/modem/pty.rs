@@ -1,0 +1,113 @@
+//! The pseudo-terminal that stands in for a modem's port.
+
+use crate::clock::boot_ns;
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::pty::openpty;
+use nix::sys::signal::SigSet;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{read, ttyname, write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two looks at a port that nobody has open.
+const IDLE: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub struct Pty {
+    master: OwnedFd,
+    pub path: PathBuf,
+    link: Option<PathBuf>,
+}
+
+/// What came in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Bytes, and the return of the read that brought them.
+    Bytes(Vec<u8>, u64),
+    /// Time passed, or a signal came.
+    Nothing,
+}
+
+impl Pty {
+    /// In raw mode. Only programs that use the modem have the slave open, so its name tells them from this one.
+    pub fn open(link: Option<&Path>) -> anyhow::Result<Self> {
+        let pair = openpty(None, None).context("no pty")?;
+        let mut mode = tcgetattr(&pair.slave)?;
+        cfmakeraw(&mut mode);
+        tcsetattr(&pair.slave, SetArg::TCSANOW, &mode)?;
+        let path = ttyname(&pair.slave)?;
+        if let Some(link) = link {
+            let fresh = link.with_extension(format!("new-{}", std::process::id()));
+            std::os::unix::fs::symlink(&path, &fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
+            std::fs::rename(&fresh, link).with_context(|| format!("cannot make {}", link.display()))?;
+        }
+        Ok(Self { master: pair.master, path, link: link.map(Path::to_owned) })
+    }
+
+    /// Waits for input until `limit`. `open` is the signal mask while it waits.
+    pub fn wait(&self, limit: Duration, open: &SigSet) -> anyhow::Result<Input> {
+        let mut wanted = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut wanted, Some(TimeSpec::from_duration(limit)), Some(*open)) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Input::Nothing),
+            Ok(_) => {}
+            Err(errno) => return Err(errno).context("cannot wait"),
+        }
+        let mut buffer = [0; 1024];
+        let result = read(&self.master, &mut buffer);
+        let at = boot_ns();
+        match result {
+            Ok(size) => Ok(Input::Bytes(buffer.get(..size).unwrap_or_default().to_vec(), at)),
+            // Nobody has it open.
+            Err(Errno::EIO) => {
+                std::thread::sleep(IDLE.min(limit));
+                Ok(Input::Nothing)
+            }
+            Err(Errno::EINTR | Errno::EAGAIN) => Ok(Input::Nothing),
+            Err(errno) => Err(errno).context("cannot read"),
+        }
+    }
+
+    /// Whether a program has the slave open.
+    pub fn in_use(&self) -> bool {
+        let mut state = [PollFd::new(self.master.as_fd(), PollFlags::empty())];
+        nix::poll::poll(&mut state, nix::poll::PollTimeout::ZERO).is_ok()
+            && !state.first().and_then(PollFd::revents).is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
+    /// Writes in pieces of at most `piece` bytes; returns when the first and the last write returned.
+    pub fn write(&self, bytes: &[u8], piece: Option<usize>, pause: Duration) -> anyhow::Result<(u64, u64)> {
+        let size = piece.unwrap_or(bytes.len()).max(1);
+        let (mut first, mut last) = (None, boot_ns());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match write(&self.master, rest.get(..size).unwrap_or(rest)) {
+                Ok(done) => {
+                    last = boot_ns();
+                    first.get_or_insert(last);
+                    rest = rest.get(done..).unwrap_or_default();
+                }
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno).context("cannot write"),
+            }
+            if !rest.is_empty() && !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
+        }
+        Ok((first.unwrap_or(last), last))
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link
+            && std::fs::read_link(link).is_ok_and(|target| target == self.path)
+        {
+            // A link that cannot be removed leads nowhere by now.
+            let _ = std::fs::remove_file(link);
+        }
+    }
+}
