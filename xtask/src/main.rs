@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{ebpf, packages};
+use xtask::{ebpf, packages, vm};
 
 /// Developer commands of cardlink-obs.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     BuildEbpf(ebpf::Options),
     /// Install the Debian packages and tools that the other commands use (they also do it themselves).
     Setup(packages::Options),
+    /// Run a job on Debian's stock kernels, in emulated machines.
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::BuildEbpf(options) => ebpf::run(&options)?,
         Command::Setup(options) => packages::run(&options)?,
+        Command::Vm(options) => return vm::run(&options),
     }
     Ok(ExitCode::SUCCESS)
 }

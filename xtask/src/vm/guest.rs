@@ -1,0 +1,171 @@
+//! One boot: QEMU with the host's root as a read-only share, a job, its output as it comes, its exit code.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::initramfs;
+use super::kernel::Kernel;
+use crate::project::root;
+
+/// Emulated processors are 10 to 40 times slower than the host's.
+const TIME_SCALE: &str = "20";
+const START: &str = include_str!("start.sh");
+/// Where, in the job share, the guest leaves the exit code.
+const EXIT: &str = "exit";
+
+/// A prepared guest.
+#[derive(Debug)]
+pub struct Guest<'a> {
+    kernel: &'a Kernel,
+    /// Console, initramfs and the share with the job.
+    dir: PathBuf,
+    limit: Duration,
+}
+
+/// How a boot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The job ended with this code.
+    Exited(u8),
+    /// The machine stopped before the job did.
+    NoExitCode,
+    TimedOut,
+}
+
+impl<'a> Guest<'a> {
+    /// Lays out everything that a boot needs in `dir`.
+    pub fn prepare(kernel: &'a Kernel, dir: PathBuf, job: &[String], limit: Duration) -> Result<Self> {
+        let guest = Self { kernel, dir, limit };
+        let share = guest.share();
+        if share.exists() {
+            fs::remove_dir_all(&share).with_context(|| format!("cannot remove {}", share.display()))?;
+        }
+        fs::create_dir_all(&share).with_context(|| format!("cannot create {}", share.display()))?;
+        fs::copy("/bin/busybox", share.join("busybox")).context("cannot copy /bin/busybox (package busybox-static)")?;
+        let start = format!(
+            "VM_MODULES={}\nVM_DIR={}\n{START}",
+            quote(&kernel.modules().to_string_lossy()),
+            quote(&root().to_string_lossy())
+        );
+        fs::write(share.join("start"), start).context("cannot write the start script")?;
+        initramfs::write_executable(&share.join("job"), &job_script(job))?;
+        initramfs::build(kernel, &guest.dir)?;
+        Ok(guest)
+    }
+
+    /// Boots, prints the job's output line by line, and waits for the end.
+    pub fn boot(&self) -> Result<End> {
+        let exit = self.share().join(EXIT);
+        if exit.exists() {
+            fs::remove_file(&exit).with_context(|| format!("cannot remove {}", exit.display()))?;
+        }
+        let mut qemu = self.qemu();
+        let mut child = qemu.spawn().context("cannot start qemu-system-x86_64 (package qemu-system-x86)")?;
+        let output = child.stdout.take().context("QEMU's output is a pipe")?;
+        let label = self.kernel.series.name();
+        let printer = thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                println!("{label} | {}", String::from_utf8_lossy(&line).trim_end());
+            }
+        });
+        let ended = wait(&mut child, self.limit)?;
+        if ended.is_none() {
+            child.kill().context("cannot stop QEMU")?;
+            child.wait().context("cannot wait for QEMU")?;
+        }
+        let _ = printer.join();
+        if ended.is_none() {
+            return Ok(End::TimedOut);
+        }
+        let code = fs::read_to_string(&exit).ok().and_then(|text| text.trim().parse().ok());
+        Ok(code.map_or(End::NoExitCode, End::Exited))
+    }
+
+    /// What the guest's kernel wrote.
+    pub fn console(&self) -> String {
+        fs::read(self.console_path())
+            .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn console_path(&self) -> PathBuf {
+        self.dir.join("console.log")
+    }
+
+    fn share(&self) -> PathBuf {
+        self.dir.join("share")
+    }
+
+    fn qemu(&self) -> Command {
+        let fsdev = |id: &str, path: &Path, more: &str| {
+            format!("local,id={id},path={},security_model=none,multidevs=remap{more}", path.display())
+        };
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"])
+            .args(["-smp", self.kernel.series.processors()])
+            .args(["-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"])
+            .arg("-kernel")
+            .arg(self.kernel.image())
+            .arg("-initrd")
+            .arg(self.dir.join("initramfs.cpio"))
+            .args(["-append", "console=ttyS0 panic=-1 rdinit=/init"])
+            .arg("-serial")
+            .arg(format!("file:{}", self.console_path().display()))
+            .args(["-device", "virtio-serial-pci", "-chardev", "stdio,id=job,signal=off"])
+            .args(["-device", "virtserialport,chardev=job,name=job"])
+            .args(["-fsdev", &fsdev("root", Path::new("/"), ",readonly=on")])
+            .args(["-device", "virtio-9p-pci,fsdev=root,mount_tag=host"])
+            .args(["-fsdev", &fsdev("job", &self.share(), "")])
+            .args(["-device", "virtio-9p-pci,fsdev=job,mount_tag=job"])
+            // Not read, but open: at its end QEMU would take the port's other side for gone, and the job would block.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        qemu
+    }
+}
+
+/// Polls: a thread that waits could not be told to stop.
+fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
+            return Ok(Some(status));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(None)
+}
+
+fn job_script(job: &[String]) -> String {
+    let mut script = String::from("#!/bin/sh\n");
+    for (name, value) in env::vars().filter(|(name, _)| name.starts_with("CARDLINK_") || name.starts_with("RUST_")) {
+        let _ = writeln!(script, "export {name}={}", quote(&value));
+    }
+    let _ = writeln!(script, "export CARDLINK_VM=1 CARDLINK_TIME_SCALE=\"${{CARDLINK_TIME_SCALE:-{TIME_SCALE}}}\"");
+    let words: Vec<String> = job.iter().map(|word| quote(word)).collect();
+    let _ = writeln!(script, "exec {}", words.join(" "));
+    script
+}
+
+/// A word for the shell, whatever is in it.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_job_as_they_are() {
+        let script = job_script(&["sh".to_owned(), "-c".to_owned(), "echo 'a b' $HOME".to_owned()]);
+        assert!(script.ends_with("exec 'sh' '-c' 'echo '\\''a b'\\'' $HOME'\n"), "{script}");
+    }
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask vm`: runs a job on Debian's stock kernels, under QEMU.
+//!
+//! The guest's root is the host's own, read-only, with a writable layer in memory over it: programs built here run there
+//! under the same paths.
+
+mod guest;
+mod initramfs;
+mod kernel;
+
+use std::fs::{self, File};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::packages::{self, Group};
+use crate::project::{step, target_dir};
+use guest::{End, Guest};
+use kernel::{Kernel, Series};
+
+/// `cargo xtask vm`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The kernel to boot.
+    #[arg(long, value_enum, default_value_t = Which::All)]
+    kernel: Which,
+    /// Seconds that a guest may take.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    timeout: u64,
+    /// A command to run in the guest, in this checkout (default: the scenarios, by tests/vm/job.sh).
+    #[arg(last = true)]
+    job: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    #[value(name = "6.1")]
+    V6_1,
+    #[value(name = "6.12")]
+    V6_12,
+    All,
+}
+
+impl Which {
+    fn series(self) -> &'static [Series] {
+        match self {
+            Self::V6_1 => &[Series::V6_1],
+            Self::V6_12 => &[Series::V6_12],
+            Self::All => &Series::ALL,
+        }
+    }
+}
+
+/// Runs the job on each kernel; the exit code is the first that is not 0.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    packages::ensure(&[Group::Vm])?;
+    let dir = target_dir().join("vm");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let job = options.job.clone();
+    ensure!(!job.is_empty(), "no job given");
+
+    // Two emulated machines at once would take each other's time.
+    let lock = File::create(dir.join("lock")).context("cannot create the lock of the guests")?;
+    lock.lock().context("cannot wait for another guest to end")?;
+
+    let mut result = ExitCode::SUCCESS;
+    for &series in options.kernel.series() {
+        let kernel = Kernel::fetch(series, &dir.join("kernels"))?;
+        let code = run_on(&kernel, &job, Duration::from_secs(options.timeout))?;
+        if code != 0 && result == ExitCode::SUCCESS {
+            result = ExitCode::from(code);
+        }
+    }
+    Ok(result)
+}
+
+fn run_on(kernel: &Kernel, job: &[String], limit: Duration) -> Result<u8> {
+    step(format!("Linux {kernel}: {}", job.join(" ")));
+    let dir = target_dir().join("vm").join(kernel.series.name());
+    let guest = Guest::prepare(kernel, dir, job, limit)?;
+    let start = Instant::now();
+    let mut end = guest.boot()?;
+    if end == End::NoExitCode && is_emulation_race(&guest.console()) {
+        eprintln!("note: the emulated machine lost a race (Oops: int3) that real ones do not have; booting once more");
+        end = guest.boot()?;
+    }
+    let seconds = start.elapsed().as_secs_f32();
+    let code = match end {
+        End::Exited(0) => {
+            println!("Linux {kernel}: passed in {seconds:.0} s");
+            return Ok(0);
+        }
+        End::Exited(code) => {
+            println!("Linux {kernel}: FAILED with exit code {code} after {seconds:.0} s");
+            return Ok(code);
+        }
+        End::NoExitCode => "the guest stopped without an exit code",
+        End::TimedOut => "the guest did not end in time",
+    };
+    println!("{}", guest.console());
+    println!("Linux {kernel}: FAILED, {code}, after {seconds:.0} s; its console is above");
+    Ok(1)
+}
+
+/// Whether the console shows the breakpoint race of emulated processors, and nothing else that went wrong.
+fn is_emulation_race(console: &str) -> bool {
+    let oopses = || console.lines().filter(|line| line.contains("Oops:") || line.contains("BUG:"));
+    oopses().next().is_some() && oopses().all(|line| line.contains("Oops: int3"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_emulation_race;
+
+    #[test]
+    fn only_the_emulation_race_is_tried_again() {
+        let race = "[ 1.0] Oops: int3: 0000 [#1] PREEMPT SMP\n[ 1.1] Kernel panic - not syncing: Fatal exception\n";
+        assert!(is_emulation_race(race));
+        assert!(!is_emulation_race(&format!("[ 0.9] BUG: unable to handle page fault\n{race}")));
+        assert!(!is_emulation_race("[ 1.1] Kernel panic - not syncing: No working init found\n"));
+    }
+}
