@@ -45,6 +45,10 @@ pub struct Notes {
     pub alert_sent: Option<u8>,
     pub alert_received: Option<u8>,
     pub identity: Option<String>,
+    /// Server: there is a key for it. In TLS 1.3 a ticket may pass for an identity that is not known.
+    pub known: bool,
+    /// Card: there was a session to resume.
+    pub offered_session: bool,
     pub compute_ns: u64,
     pub gave_up: bool,
 }
@@ -105,9 +109,15 @@ pub enum End {
 /// The record of a handshake that is over, one way or the other.
 pub fn handshake_record(end: End, ssl: &SslRef, log: &Log, failure: Option<&Error>) -> HandshakeRecord {
     let notes = notes();
-    let resumed = failure.is_none() && ssl.session_reused();
+    // In TLS 1.3 OpenSSL calls it reused, too, when the key came from outside.
+    let resumed = failure.is_none()
+        && ssl.session_reused()
+        && match end {
+            End::Server => !notes.known,
+            End::Card => notes.offered_session,
+        };
     let version = failure.is_none().then(|| ssl.version_str().to_owned());
-    let identity = notes.identity.clone();
+    let identity = notes.identity.clone().filter(|_| !resumed);
     HandshakeRecord {
         start_ns: match end {
             End::Server => log.first_read_ns,
@@ -156,17 +166,22 @@ fn reason(notes: &Notes, log: &Log) -> String {
         None => None,
     };
     match (notes.alert_received, trouble, notes.alert_sent) {
-        (Some(alert), _, _) | (None, None, Some(alert)) if !notes.gave_up => alert_reason(alert),
+        (Some(alert), _, _) if !notes.gave_up => alert_reason(alert, log.bytes_read == ALERT_RECORD),
+        (_, None, Some(alert)) if !notes.gave_up => alert_reason(alert, log.bytes_written == ALERT_RECORD),
         (_, Some(trouble), _) if !notes.gave_up => trouble.to_owned(),
         _ => "local_error".to_owned(),
     }
 }
 
-fn alert_reason(alert: u8) -> String {
+/// A header and two bytes: all that its sender sent, when there is nothing else.
+const ALERT_RECORD: u64 = 7;
+
+/// `at_once` says that the alert answers the `ClientHello`.
+fn alert_reason(alert: u8, at_once: bool) -> String {
     match alert {
         20 | 51 => "wrong_key".to_owned(),
         22 => "record_overflow".to_owned(),
-        40 => "no_shared_cipher".to_owned(),
+        40 if at_once => "no_shared_cipher".to_owned(),
         50 => "decode_error".to_owned(),
         70 => "protocol_version".to_owned(),
         115 => "unknown_psk_identity".to_owned(),

@@ -7,6 +7,8 @@ use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions};
 
 /// A server without a certificate has nothing to answer to it.
 const NOT_SHARED: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+/// Servers do not offer it by themselves.
+const NOT_SHARED_1_3: &str = "TLS_AES_128_CCM_8_SHA256";
 const OLD: &str = "PSK-AES128-CBC-SHA:@SECLEVEL=0";
 
 pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Result<SslContext> {
@@ -17,6 +19,9 @@ pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Resu
     };
     let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
     prepare(&mut builder, options.ciphers.as_deref().unwrap_or(default), min, max)?;
+    if fault == Fault::NoSharedCipher {
+        builder.set_ciphersuites(NOT_SHARED_1_3)?;
+    }
     if let Some(bytes) = options.max_fragment
         && !ask_for_fragments(&builder, bytes)
     {

@@ -4,7 +4,7 @@ use super::Shared;
 use super::options::Fault;
 use super::talk::talk;
 use crate::clock::boot_ns;
-use crate::tls::{End, clear_notes, handshake_record};
+use crate::tls::{End, clear_notes, handshake_record, note};
 use crate::truth::{ConnectionRecord, HandshakeRecord, Outcome, SessionRecord};
 use crate::wire::{Cut, Log, Plan, Wire};
 use nix::libc::linger;
@@ -152,12 +152,14 @@ fn speak_tls(shared: &Shared, fault: Fault, wire: Wire, resumable: &mut Option<S
         // SAFETY: contexts of this program differ in nothing that a session depends on but the fault, and a session
         // of another context is only refused.
         unsafe { ssl.set_session(session)? };
+        note(|notes| notes.offered_session = true);
     }
     let mut tls = SslStream::new(ssl, wire)?;
     let outcome = tls.connect();
     let mut handshake = handshake_record(End::Card, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
     let session = if outcome.is_ok() {
         let holds_finished = tls.get_ref().log.held_back;
+        tls.get_mut().log.released_ns = None;
         let session = talk(shared, &mut tls);
         if let Some(released) = tls.get_ref().log.released_ns.filter(|_| holds_finished) {
             handshake.end_ns = released;

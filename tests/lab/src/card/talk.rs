@@ -6,7 +6,7 @@ use crate::scp81::http::{Message, PROTOCOL, RESPONSE_TYPE, Reader};
 use crate::scp81::script;
 use crate::truth::{ScriptApdu, SessionRecord};
 use crate::wire::Wire;
-use openssl::ssl::SslStream;
+use openssl::ssl::{ShutdownState, SslStream};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ fn exchange(
 fn say_farewell(tls: &mut SslStream<Wire>) {
     let mut rest = [0; 512];
     while tls.read(&mut rest).is_ok_and(|size| size > 0) {}
+    // Otherwise OpenSSL takes the session for a broken one, and it cannot be resumed.
+    tls.set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
 }
 
 fn run_script(shared: &Shared, commands: &[Vec<u8>], session: &mut SessionRecord) -> Vec<Vec<u8>> {

@@ -44,7 +44,10 @@ pub(super) fn build(options: &Options, keys: Keys) -> anyhow::Result<SslContext>
         let identity = identity.unwrap_or_default();
         note(|notes| notes.identity = Some(String::from_utf8_lossy(identity).into_owned()));
         match keys.get(identity) {
-            Some(known) => Ok(copy_to(key, known)),
+            Some(known) => {
+                note(|notes| notes.known = true);
+                Ok(copy_to(key, known))
+            }
             None if unknown == Unknown::Alert115 => Ok(0),
             None => {
                 let mut random = [0; HIDDEN_KEY_BYTES];

@@ -41,7 +41,7 @@ pub struct Log {
     pub trouble: Option<Trouble>,
     /// Bytes wait to be written.
     pub held_back: bool,
-    /// Return of the last write of bytes that had been held back.
+    /// Return of the first write of bytes that had been held back, since this was cleared.
     pub released_ns: Option<u64>,
     pub calls: Vec<Call>,
 }
@@ -205,7 +205,7 @@ impl Wire {
         let held_back = std::mem::take(&mut self.held_back);
         self.write_out(&held_back)?;
         self.log.held_back = false;
-        self.log.released_ns = Some(self.log.last_write_ns);
+        self.log.released_ns.get_or_insert(self.log.last_write_ns);
         Ok(())
     }
 
