@@ -1,3 +1,8 @@
 //! Pairs request with response; owns time-outs, sessions and verdicts.
 //!
 //! Deterministic: items of a stream in, observations out. Time-outs come from the timestamps of later items and from ticks.
+
+pub mod connection;
+mod handshake;
+
+pub use connection::fuzz_connection;
