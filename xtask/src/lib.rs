@@ -4,6 +4,7 @@
 //! committed BPF object match its sources?) lives in [`ebpf`] and is tested from there.
 
 pub mod ebpf;
+pub mod fuzz;
 pub mod packages;
 pub mod project;
 pub mod tools;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{ebpf, packages, vm};
+use xtask::{ebpf, fuzz, packages, vm};
 
 /// Developer commands of cardlink-obs.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     BuildEbpf(ebpf::Options),
     /// Install the Debian packages and tools that the other commands use (they also do it themselves).
     Setup(packages::Options),
+    /// Run the fuzz targets for a while.
+    Fuzz(fuzz::Options),
     /// Run a job on Debian's stock kernels, in emulated machines.
     Vm(vm::Options),
 }
@@ -41,6 +43,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::BuildEbpf(options) => ebpf::run(&options)?,
         Command::Setup(options) => packages::run(&options)?,
+        Command::Fuzz(options) => fuzz::run(&options)?,
         Command::Vm(options) => return vm::run(&options),
     }
     Ok(ExitCode::SUCCESS)

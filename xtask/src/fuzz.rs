@@ -1,0 +1,83 @@
+//! `cargo xtask fuzz`: runs every fuzz target of `tests/fuzz` for a while.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::packages::{self, Group};
+use crate::project::{root, run as run_command, step, target_dir};
+use crate::tools;
+
+/// `cargo xtask fuzz`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How long each target runs.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// The targets to run (default: all).
+    targets: Vec<String>,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    packages::ensure(&[Group::Fuzz])?;
+    let cargo_fuzz = tools::cargo_fuzz()?;
+    let known = targets()?;
+    let wanted = if options.targets.is_empty() { &known } else { &options.targets };
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+        bail!("there is no fuzz target `{unknown}`; there are: {}", known.join(", "));
+    }
+
+    step("Building the fuzz targets");
+    run_command(&mut command(&cargo_fuzz, "build"))?;
+    let mut failed = Vec::new();
+    for target in wanted {
+        step(format!("Fuzzing {target} for {} s", options.seconds));
+        if let Err(error) = run_target(&cargo_fuzz, target, options.seconds) {
+            eprintln!("error: {error:#}");
+            failed.push(target.as_str());
+        }
+    }
+    if !failed.is_empty() {
+        bail!("fuzzing found failures in: {} (the inputs are under tests/fuzz/artifacts)", failed.join(", "));
+    }
+    println!("Fuzzed {} targets for {} s each: no failure.", wanted.len(), options.seconds);
+    Ok(())
+}
+
+fn run_target(cargo_fuzz: &Path, target: &str, seconds: u32) -> Result<()> {
+    // What the fuzzer finds goes into the first folder, so that the seeds in the checkout stay as they are.
+    let found = target_dir().join("fuzz").join("corpus").join(target);
+    fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;
+    let seeds = fuzz_dir().join("corpus").join(target);
+    ensure!(seeds.is_dir(), "{target} has no seeds in {}", seeds.display());
+    let mut fuzz = command(cargo_fuzz, "run");
+    fuzz.arg(target).arg(found).arg(seeds);
+    fuzz.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-verbosity=0", "-print_final_stats=1"]);
+    run_command(&mut fuzz)
+}
+
+fn command(cargo_fuzz: &Path, action: &str) -> Command {
+    let mut command = Command::new(cargo_fuzz);
+    tools::without_build_settings(&mut command);
+    // The instrumentation is unstable; the variable lets the stable compiler do it.
+    command.env("RUSTC_BOOTSTRAP", "1").current_dir(root()).arg(action);
+    command.arg("--fuzz-dir").arg(fuzz_dir()).args(["--sanitizer", "none", "--target-dir"]);
+    command.arg(target_dir().join("fuzz"));
+    command
+}
+
+fn fuzz_dir() -> PathBuf {
+    root().join("tests").join("fuzz")
+}
+
+fn targets() -> Result<Vec<String>> {
+    let dir = fuzz_dir().join("targets");
+    let entries = dir.read_dir().with_context(|| format!("cannot list {}", dir.display()))?;
+    let stem = |path: PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| stem(entry.path())).collect();
+    names.sort();
+    Ok(names)
+}
