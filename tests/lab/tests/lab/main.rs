@@ -1,0 +1,5 @@
+//! The lab's programs against each other, and what their truth files say of it.
+
+mod modem;
+mod support;
+mod tls;
