@@ -2,6 +2,7 @@
 
 use crate::wire::{Calls, Plan, Wait};
 use clap::Args;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// How bytes are moved: shared by server and card.
@@ -33,6 +34,17 @@ impl Io {
             tear_delay: Duration::from_micros(self.tear_delay),
             keep_calls: self.truth_calls,
             ..Plan::default()
+        }
+    }
+}
+
+/// The exit code of a program; what went wrong is said in one line.
+pub fn end(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The lab's card.
 
+use cardlink_lab::card::{Options, run};
 use clap::Parser as _;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    cardlink_lab::card::run(cardlink_lab::card::Options::parse())
+fn main() -> ExitCode {
+    cardlink_lab::cli::end(run(Options::parse()))
 }

@@ -1,7 +1,9 @@
 //! The lab's modem.
 
+use cardlink_lab::modem::{Options, run};
 use clap::Parser as _;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    cardlink_lab::modem::run(cardlink_lab::modem::Options::parse())
+fn main() -> ExitCode {
+    cardlink_lab::cli::end(run(Options::parse()))
 }

@@ -77,6 +77,10 @@ pub struct Options {
     #[arg(long)]
     pub give_up_after_hello: bool,
 
+    /// Answer a client that closes within the handshake with an alert, `decode_error`, as OpenSSL does on a socket.
+    #[arg(long)]
+    pub alert_at_eof: bool,
+
     #[command(flatten)]
     pub io: Io,
     /// How records are read.

@@ -6,13 +6,17 @@ use super::talk::talk;
 use crate::clock::boot_ns;
 use crate::tls::{End, clear_notes, handshake_record};
 use crate::truth::{ConnectionRecord, HandshakeRecord, Outcome, SessionRecord};
-use crate::wire::{Log, Plan, Wire};
+use crate::wire::{Log, Plan, Trouble, Wire};
 use nix::unistd::{getpid, gettid};
 use openssl::ssl::{Ssl, SslStream};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
 /// The content type of a handshake record (RFC 5246 §6.2.1).
 const HANDSHAKE: u8 = 0x16;
+
+/// A fatal alert, number 50, in a record of its own.
+const DECODE_ERROR: [u8; 7] = [0x15, 0x03, 0x03, 0, 2, 2, 50];
 
 pub(super) struct Accepted {
     pub(super) conn: u64,
@@ -92,13 +96,17 @@ fn live(shared: &Shared, stream: TcpStream) -> anyhow::Result<Lived> {
     clear_notes();
     let mut tls = SslStream::new(Ssl::new(&shared.context)?, wire)?;
     let outcome = tls.accept();
-    let handshake = handshake_record(End::Server, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
-    let session = match outcome {
-        Ok(()) => {
-            tls.get_mut().limit(options.session_timeout)?;
-            talk(shared, &mut tls)
+    let mut handshake = handshake_record(End::Server, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
+    let session = if outcome.is_ok() {
+        tls.get_mut().limit(options.session_timeout)?;
+        talk(shared, &mut tls)
+    } else {
+        if options.alert_at_eof && tls.get_ref().log.trouble == Some(Trouble::Eof) {
+            // A client that is gone for good does not take it.
+            let _ = tls.get_mut().write_all(&DECODE_ERROR);
+            handshake.alert_sent = handshake.alert_sent.or(DECODE_ERROR.last().copied());
         }
-        Err(_) => SessionRecord::default(),
+        SessionRecord::default()
     };
     let log = std::mem::take(&mut tls.get_mut().log);
     let closing_ns = boot_ns();

@@ -124,6 +124,13 @@ fn every_fault_is_told_as_the_server_sees_it() {
 }
 
 #[test]
+fn an_alert_after_the_end_changes_nothing() {
+    for (server, _) in Bench::new().meet(2, "--alert-at-eof", "--fault close-after-server-hello") {
+        assert_eq!((handshake(&server).result.as_str(), handshake(&server).alert_sent), ("peer_closed", Some(50)));
+    }
+}
+
+#[test]
 fn silence_ends_with_the_limit() {
     for fault in ["silent-after-client-hello", "silent-mid-handshake"] {
         for (server, _) in Bench::new().meet(1, "--handshake-timeout 100", &format!("--fault {fault} --hold 5000")) {
