@@ -4,7 +4,6 @@ use crate::observation::{CipherSuite, Extensions, PskIdentity, TlsVersion};
 use crate::protocol::tls::{self, ClientHello, OfferedIdentity, ServerHello};
 
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(super) struct Facts {
     pub(super) offered: Vec<CipherSuite>,
     pub(super) asked: Extensions,
@@ -17,8 +16,7 @@ pub(super) struct Facts {
     pub(super) identity: Option<PskIdentity>,
     pub(super) identity_hint: Option<PskIdentity>,
     offered_identities: Vec<OfferedIdentity>,
-    /// The server took a ticket (TLS 1.3).
-    pub(super) took_ticket: bool,
+    selected_identity: Option<u16>,
     pub(super) early_data: bool,
     tls13_offered: bool,
     /// A `ServerHello` came that is not a `HelloRetryRequest`.
@@ -47,11 +45,7 @@ impl Facts {
         }
         self.answered = true;
         self.granted = hello.extensions;
-        let selected = hello.selected_identity.and_then(|index| self.offered_identities.get(usize::from(index)));
-        if let Some(selected) = selected {
-            self.took_ticket = selected.is_ticket();
-            self.identity = (!self.took_ticket).then(|| selected.identity.clone());
-        }
+        self.selected_identity = hello.selected_identity;
         false
     }
 
@@ -69,6 +63,9 @@ impl Facts {
 
     /// The identity; when the server chose none, the only one that the client offered.
     pub(super) fn take_identity(&mut self) -> Option<PskIdentity> {
+        if let Some(selected) = self.selected() {
+            return (!selected.is_ticket()).then(|| selected.identity.clone());
+        }
         self.identity.take().or_else(|| {
             let mut external = self.offered_identities.iter().filter(|offered| !offered.is_ticket());
             match (external.next(), external.next()) {
@@ -76,6 +73,16 @@ impl Facts {
                 _ => None,
             }
         })
+    }
+
+    /// The server took a ticket (TLS 1.3).
+    pub(super) fn took_ticket(&self) -> bool {
+        self.selected().is_some_and(OfferedIdentity::is_ticket)
+    }
+
+    /// Looked up late: the `ServerHello` may be seen before the `ClientHello` that it answers.
+    fn selected(&self) -> Option<&OfferedIdentity> {
+        self.offered_identities.get(usize::from(self.selected_identity?))
     }
 
     /// The client offered a pre-shared key for TLS 1.3 that is not a ticket.

@@ -33,6 +33,7 @@
 //! outcome of the connection is `unknown`. Success is told when both Finished were seen, or when application data flows
 //! (up to TLS 1.2), which it does not before. When the agent stops, a handshake that is under way is not told.
 
+mod events;
 mod facts;
 pub(super) mod fuzz;
 mod opening;
@@ -42,11 +43,11 @@ mod tests;
 mod timeline;
 mod verdict;
 
-use crate::observation::{Connection, Failure, Handshake, Role, Side, Stamp, TlsVersion};
-use crate::protocol::tls::{Alert, AlertDescription, AlertLevel, Flow, HandshakeType, Message, Wire, tls13_sizes};
+use crate::observation::{Connection, Failure, Handshake, Role, Side, Stamp};
+use crate::protocol::tls::Flow;
 use crate::stream::{Call, Chunk, Direction, Hole};
 use facts::Facts;
-use progress::{CHANGE_CIPHER_SPEC, ENCRYPTED, FINISHED, Progress, Sender, Step};
+use progress::{Progress, Sender, Step};
 use std::sync::Arc;
 use std::time::Duration;
 use timeline::Timeline;
@@ -56,9 +57,6 @@ pub(super) use opening::{Decision, Opening, UNKNOWN};
 
 /// How long a success under a NULL suite waits for an alert that contradicts it.
 const REJECTION: Duration = Duration::from_secs(1);
-
-/// Lengths that a Finished record up to TLS 1.2 can have: 12 bytes and a header, MAC, IV and padding (SSL 3.0: 36 bytes).
-const FINISHED_RECORD: std::ops::RangeInclusive<u64> = 32..=128;
 
 /// The handshake is over.
 #[derive(Debug)]
@@ -163,6 +161,7 @@ impl HandshakeTracker {
         if hole.lost && !self.finished {
             self.incomplete = true;
             self.unsure = true;
+            self.progress.server_gap |= self.sender(hole.direction) == Sender::Server;
         }
         self.flow(hole.direction).skip(hole.len, hole.resync, hole.lost);
         // What the missing bytes completed comes out without input.
@@ -248,7 +247,7 @@ impl HandshakeTracker {
         if self.finished {
             return None;
         }
-        let earlier = (self.incomplete || !self.hello_started).then(|| self.timeline.clone());
+        let earlier = (self.is_handshake() && self.lacks_something()).then(|| self.timeline.clone());
         let ours = self.is_our_turn();
         let (side, before) = match direction {
             Direction::Read => (Side::Peer, self.timeline.read(call, ours)),
@@ -257,211 +256,6 @@ impl HandshakeTracker {
         self.timeline.bytes(side, call, before);
         self.last_progress = self.last_progress.max(call.exit);
         earlier
-    }
-
-    fn events(
-        &mut self,
-        direction: Direction,
-        call: Call,
-        bytes: &mut &[u8],
-        mut earlier: Option<Timeline>,
-    ) -> Option<Verdict> {
-        while let Some(event) = self.flow(direction).next(bytes) {
-            let verdict = if self.finished {
-                self.after_finished(direction, call, &event)
-            } else {
-                self.event(direction, call, event, &mut earlier)
-            };
-            if verdict.is_some() {
-                return verdict;
-            }
-        }
-        None
-    }
-
-    fn event(
-        &mut self,
-        direction: Direction,
-        call: Call,
-        event: Wire,
-        earlier: &mut Option<Timeline>,
-    ) -> Option<Verdict> {
-        match event {
-            Wire::Message(message) => {
-                self.message(direction, call, &message);
-                None
-            }
-            Wire::ChangeCipherSpec => {
-                self.change_cipher_spec(direction);
-                None
-            }
-            Wire::Protected { .. } => self.saw_finished(direction),
-            Wire::Opaque { len } if FINISHED_RECORD.contains(&len) => {
-                self.flow(direction).set_protected(true);
-                self.saw_finished(direction)
-            }
-            Wire::Opaque { .. } => None,
-            Wire::Alert { alert, len } => self.alert(direction, alert, len),
-            Wire::ApplicationData { len } | Wire::LeftOut { len } => self.application_data(direction, len, earlier),
-            Wire::Broken => {
-                self.peer_broken |= direction == Direction::Read;
-                None
-            }
-        }
-    }
-
-    fn message(&mut self, direction: Direction, call: Call, message: &Message) {
-        let kind = message.kind;
-        self.learn_role(direction, kind);
-        self.progress.message(kind);
-        match kind {
-            HandshakeType::CLIENT_HELLO => {
-                self.hello_started(direction, call);
-                self.facts.client_hello(&message.body);
-            }
-            HandshakeType::SERVER_HELLO => return self.server_hello(direction, &message.body),
-            HandshakeType::SERVER_KEY_EXCHANGE => self.facts.server_key_exchange(&message.body),
-            HandshakeType::CLIENT_KEY_EXCHANGE => self.facts.client_key_exchange(&message.body),
-            _ => {}
-        }
-        self.unsure = false;
-        self.step(direction, kind.name().unwrap_or("unknown message"));
-    }
-
-    fn server_hello(&mut self, direction: Direction, body: &[u8]) {
-        let is_retry = self.facts.server_hello(body);
-        if is_retry {
-            self.progress.hello_retry();
-        }
-        if self.facts.version >= Some(TlsVersion::TLS_1_3) {
-            self.progress.is_tls13();
-            self.read.set_protected(false);
-            self.write.set_protected(false);
-        }
-        self.unsure = false;
-        self.step(direction, if is_retry { "HelloRetryRequest" } else { "ServerHello" });
-    }
-
-    /// A hello or key exchange says who is who, if accept or connect did not.
-    fn learn_role(&mut self, direction: Direction, kind: HandshakeType) {
-        if self.client_known {
-            return;
-        }
-        if let Some(from_client) = kind.from_client() {
-            self.client = if from_client { direction } else { other(direction) };
-            self.client_known = true;
-        }
-    }
-
-    fn change_cipher_spec(&mut self, direction: Direction) {
-        let sender = self.sender(direction);
-        self.step(direction, CHANGE_CIPHER_SPEC);
-        // TLS 1.3 has them for show; a client with early data may send its own before the server has chosen.
-        if self.progress.tls13 || (!self.progress.server_hello && self.facts.may_be_tls13()) {
-            return;
-        }
-        self.progress.change_cipher_spec(sender);
-        self.flow(direction).set_protected(true);
-    }
-
-    fn saw_finished(&mut self, direction: Direction) -> Option<Verdict> {
-        self.progress.finished(self.sender(direction));
-        self.step(direction, FINISHED);
-        if !self.progress.is_complete() {
-            return None;
-        }
-        if self.facts.is_null() {
-            self.finished = true;
-            return None;
-        }
-        Some(self.success())
-    }
-
-    fn alert(&mut self, direction: Direction, alert: Option<Alert>, len: u64) -> Option<Verdict> {
-        if !self.is_handshake() {
-            return None;
-        }
-        let from = side_of(direction);
-        self.timeline.message("Alert");
-        let Some(alert) = alert.filter(|_| self.can_read_alert(direction, len)) else {
-            return Some(self.ended(Ending::EncryptedAlert { from }));
-        };
-        if self.is_passed_over(alert) {
-            return None;
-        }
-        self.unsure = false;
-        Some(self.ended(Ending::Alert { from, alert }))
-    }
-
-    fn can_read_alert(&self, direction: Direction, len: u64) -> bool {
-        let flow = match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
-        };
-        len == 2 || (self.facts.is_null() && flow.is_protected())
-    }
-
-    fn is_passed_over(&self, alert: Alert) -> bool {
-        alert.level == AlertLevel::WARNING
-            && !self.progress.tls13
-            && !matches!(alert.description, AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED)
-    }
-
-    /// Application data, or what looks like it.
-    fn application_data(&mut self, direction: Direction, len: u64, earlier: &mut Option<Timeline>) -> Option<Verdict> {
-        if self.progress.tls13 {
-            return self.under_keys(direction, len);
-        }
-        if self.mid_stream && !self.is_handshake() {
-            // It was over long before.
-            return Some(Verdict::Unknown);
-        }
-        let legacy = self.progress.is_legacy() || (self.progress.server_hello && !self.facts.may_be_tls13());
-        if legacy && let Some(earlier) = earlier.take() {
-            self.timeline = earlier;
-            return Some(self.success());
-        }
-        None
-    }
-
-    /// TLS 1.3: a record under keys.
-    fn under_keys(&mut self, direction: Direction, len: u64) -> Option<Verdict> {
-        if !self.progress.server_hello {
-            return None;
-        }
-        let sizes = tls13_sizes(self.facts.chosen.map_or(0, |suite| suite.id));
-        if len == sizes.alert {
-            self.timeline.message("Alert");
-            return Some(self.ended(Ending::EncryptedAlert { from: side_of(direction) }));
-        }
-        match self.sender(direction) {
-            Sender::Server => {
-                self.progress.server_finished |= len >= sizes.finished;
-                self.step(direction, ENCRYPTED);
-                None
-            }
-            Sender::Client if self.facts.early_data && len != sizes.finished => None,
-            Sender::Client if len < sizes.finished => None,
-            Sender::Client => self.saw_finished(direction),
-        }
-    }
-
-    /// Only a NULL suite comes here: its alerts can be read.
-    fn after_finished(&mut self, direction: Direction, call: Call, event: &Wire) -> Option<Verdict> {
-        match *event {
-            Wire::Alert { alert: Some(alert), len }
-                if self.can_read_alert(direction, len)
-                    && !self.is_passed_over(alert)
-                    && alert.description != AlertDescription::CLOSE_NOTIFY =>
-            {
-                self.finished = false;
-                self.moved(direction, call, true);
-                self.timeline.message("Alert");
-                Some(self.ended(Ending::Alert { from: side_of(direction), alert }))
-            }
-            Wire::Message(_) | Wire::ChangeCipherSpec | Wire::Protected { .. } | Wire::Opaque { .. } => None,
-            _ => Some(self.success()),
-        }
     }
 
     fn ended(&mut self, ending: Ending) -> Verdict {
@@ -489,6 +283,8 @@ impl HandshakeTracker {
 
     fn told(&mut self, failure: Option<Failure>) -> Verdict {
         let mut facts = std::mem::take(&mut self.facts);
+        let resumed = facts.took_ticket() || self.progress.is_abbreviated();
+        let identity = facts.take_identity();
         let timeline = std::mem::replace(&mut self.timeline, Timeline::new(Stamp::default()));
         Verdict::Told(Box::new(Handshake {
             connection: Arc::clone(&self.connection),
@@ -498,11 +294,11 @@ impl HandshakeTracker {
             failure,
             version: facts.version.or(facts.highest),
             chosen: facts.chosen,
-            identity: facts.take_identity(),
+            identity,
             identity_hint: facts.identity_hint,
             asked: facts.asked,
             granted: facts.granted,
-            resumed: facts.took_ticket || self.progress.is_abbreviated(),
+            resumed,
             offered: facts.offered,
             phases: timeline.phases(),
             flights: timeline.into_flights(),
@@ -514,6 +310,11 @@ impl HandshakeTracker {
     fn step(&mut self, direction: Direction, name: &'static str) {
         self.timeline.message(name);
         self.last = Some(Step { sender: self.sender(direction), name });
+    }
+
+    /// Messages may have gone by unseen.
+    const fn lacks_something(&self) -> bool {
+        self.incomplete || !self.hello_started
     }
 
     const fn is_handshake(&self) -> bool {

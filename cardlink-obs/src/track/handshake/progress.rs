@@ -60,6 +60,8 @@ pub(super) struct Progress {
     /// The server changed keys before the client, without a `ServerHelloDone` (RFC 5246 §7.3, figure 2).
     abbreviated: bool,
     pub(super) tls13: bool,
+    /// Bytes of the server were lost: what is not seen may have been there.
+    pub(super) server_gap: bool,
     /// Anything of a handshake was seen: a message, or a handshake record under keys.
     pub(super) any: bool,
 }
@@ -106,17 +108,28 @@ impl Progress {
         }
     }
 
-    /// The Finished of `sender`; its `ChangeCipherSpec` must have been before it.
-    pub(super) const fn finished(&mut self, sender: Sender) {
+    /// The Finished of `sender`; its `ChangeCipherSpec` must have been before it. When messages may have gone by
+    /// unseen, who of the two was first has to follow from others: `false` if nothing says it.
+    pub(super) const fn finished(&mut self, sender: Sender, lacks_something: bool) -> bool {
         self.any = true;
         match sender {
             Sender::Client => {
                 self.client_ccs = true;
                 self.client_finished = true;
+                self.tls13 || self.server_finished || self.server_done || !lacks_something
             }
             Sender::Server => {
                 self.server_ccs = true;
                 self.server_finished = true;
+                if self.is_abbreviated() && !self.server_gap {
+                    return true;
+                }
+                if lacks_something && !self.client_finished {
+                    // With a ServerHelloDone the client goes first (RFC 5246 §7.3, figure 1).
+                    self.client_finished = self.server_done;
+                    self.abbreviated = false;
+                }
+                self.client_finished || !lacks_something
             }
         }
     }

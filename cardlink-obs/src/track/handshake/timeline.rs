@@ -91,17 +91,20 @@ impl Timeline {
         split
     }
 
-    /// Bytes of `sender` moved in `call`, after the time `before`.
+    /// Bytes of `sender` moved in `call`, after the time `before`, which is accounted for already.
     pub(super) fn bytes(&mut self, sender: Side, call: Call, before: Phases) {
+        // Exits may be out of order, but no flight lies outside of the handshake.
+        let within = |stamp: Stamp| stamp.clamp(self.start, self.cursor);
+        let end = within(call.exit);
         let full = self.flights.len() >= MAX_FLIGHTS;
         match self.flights.last_mut() {
-            Some(flight) if flight.sender == sender || full => flight.end = flight.end.max(call.exit),
+            Some(flight) if flight.sender == sender || full => flight.end = flight.end.max(end),
             _ => {
                 let start = match sender {
-                    Side::Peer => call.exit,
-                    Side::Local => call.enter.min(call.exit),
+                    Side::Peer => end,
+                    Side::Local => within(call.enter).min(end),
                 };
-                self.flights.push(Flight { sender, start, end: call.exit, before, messages: Vec::new() });
+                self.flights.push(Flight { sender, start, end, before, messages: Vec::new() });
             }
         }
     }

@@ -1,6 +1,10 @@
 //! The tracker against recorded and made-up handshakes.
 
+mod partial;
 mod recorded;
+mod split;
+mod timing;
+mod verdicts;
 
 use crate::observation::{Connection, ConnectionClosed, Handshake, Observation, Process, Role, Stamp};
 use crate::stream::{Call, Chunk, Direction, Item};
