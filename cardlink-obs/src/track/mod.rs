@@ -2,7 +2,9 @@
 //!
 //! Deterministic: items of a stream in, observations out. Time-outs come from the timestamps of later items and from ticks.
 
+pub mod at;
 pub mod connection;
 mod handshake;
 
+pub use at::fuzz as fuzz_at;
 pub use connection::fuzz_connection;

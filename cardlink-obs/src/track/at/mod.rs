@@ -1,0 +1,253 @@
+//! AT dialogues: command and final result code paired, time-outs, and the program's own waiting.
+//!
+//! # What the times mean
+//!
+//! - `start`: the write that completed the command line (its carriage return) returned.
+//! - `first_byte`: the read returned that brought the first byte of the answer, the CR LF before its first line
+//!   included. Neither the echo nor an unsolicited line is an answer; a prompt is.
+//! - `end`: the read returned that completed the line of the final result code (its carriage return).
+//! - `prompt`: from the read that brought the `> ` to the write that brought the end of the data (0x1A or ESC). The
+//!   program's time for that is part of the command's duration, which runs from the command line to the final result.
+//!
+//! # Which answer belongs to which command
+//!
+//! `pairing` documents the rule. In short: a lone command gets the next final result code; when the modem may owe
+//! more than one, the names in the answer and the echo decide, and where both are silent the decision waits for what
+//! follows.
+//!
+//! # When a program waits on its own account
+//!
+//! `wait` documents the rule. In short: the thread that wrote the command and read its final result code still polls
+//! or reads the tty, until it writes or closes. A thread that listens at rest is known by polling for 30 s.
+//!
+//! # Hang-up
+//!
+//! A tty in a program's hands often reads 0 bytes when there is nothing to read (`VMIN` 0), so that alone is no
+//! hang-up. An I/O error is one; so is a read of 0 right after a poll that found the tty ready, when the program then
+//! closes it and nothing suggests that reads of 0 are this program's habit.
+
+mod early;
+mod fuzz;
+mod pairing;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::protocol::at::{AtVerdict, Mode};
+pub use fuzz::fuzz;
+
+use crate::observation::{Incomplete, Observation, Stamp, Tty};
+use crate::protocol::at::{Dialogue, Written};
+use crate::stream::{Call, Chunk, Direction, Hole, Item};
+use pairing::{Ending, Pairing, When};
+use std::sync::Arc;
+use std::time::Duration;
+use wait::WaitMeter;
+
+/// Observations kept back until it is certain that the tty speaks AT.
+const UNDECIDED_LIMIT: usize = 16;
+/// A poll on a hung-up tty returns at once; one that lasted longer waited for a living one.
+const AT_ONCE: Duration = Duration::from_millis(1);
+const EIO: i32 = 5;
+const ENXIO: i32 = 6;
+const ENODEV: i32 = 19;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtSettings {
+    /// When a command without a final result code is given up. `AT+COPS=?` may take three minutes.
+    pub command_timeout: Duration,
+    /// A thread that polls for so long after an answer listens for unsolicited codes.
+    pub listener_after: Duration,
+}
+
+impl Default for AtSettings {
+    fn default() -> Self {
+        Self { command_timeout: Duration::from_mins(3), listener_after: Duration::from_secs(30) }
+    }
+}
+
+/// Follows the dialogue on one tty.
+#[derive(Debug)]
+pub struct AtTracker {
+    tty: Arc<Tty>,
+    dialogue: Dialogue,
+    pairing: Pairing,
+    wait: WaitMeter,
+    zeroes: ZeroReads,
+    /// When the first byte of the current line was read.
+    line_began: Stamp,
+    undecided: Vec<Observation>,
+}
+
+impl AtTracker {
+    pub fn new(tty: Arc<Tty>, settings: AtSettings) -> Self {
+        Self {
+            pairing: Pairing::new(Arc::clone(&tty), settings.command_timeout),
+            wait: WaitMeter::new(Arc::clone(&tty), settings.listener_after),
+            tty,
+            dialogue: Dialogue::new(),
+            zeroes: ZeroReads::default(),
+            line_began: Stamp::default(),
+            undecided: Vec::new(),
+        }
+    }
+
+    /// Whether this is AT at all. `NotAt` is final until the tty is closed.
+    pub fn verdict(&self) -> AtVerdict {
+        self.dialogue.verdict()
+    }
+
+    /// Whether commands are decoded at the moment.
+    pub fn mode(&self) -> Mode {
+        self.dialogue.mode()
+    }
+
+    /// Takes the next item of the stream.
+    pub fn on(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
+        if self.verdict() == AtVerdict::NotAt && !matches!(item, Item::Closed { .. }) {
+            return;
+        }
+        let mut told = Vec::new();
+        self.take(item, &mut told);
+        match self.verdict() {
+            AtVerdict::At => {
+                out.append(&mut self.undecided);
+                out.append(&mut told);
+            }
+            AtVerdict::Undecided => {
+                let room = UNDECIDED_LIMIT.saturating_sub(self.undecided.len());
+                self.undecided.extend(told.into_iter().take(room));
+            }
+            AtVerdict::NotAt => self.undecided.clear(),
+        }
+        if matches!(item, Item::Closed { .. }) {
+            self.dialogue = Dialogue::new();
+            self.zeroes = ZeroReads::default();
+            self.wait.closed();
+            self.undecided.clear();
+        }
+    }
+
+    fn take(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
+        match item {
+            Item::Data(chunk) => {
+                self.pairing.pass_time(chunk.call.exit, out);
+                self.zeroes.data();
+                match chunk.direction {
+                    Direction::Write => self.written(chunk, out),
+                    Direction::Read => self.read(chunk, out),
+                }
+            }
+            Item::Hole(hole) => self.hole(hole, out),
+            Item::Eof(call) => {
+                self.zeroes.read();
+                self.wait.empty_read(call);
+            }
+            Item::Error { call, errno, .. } => {
+                if matches!(*errno, EIO | ENXIO | ENODEV) {
+                    self.wait.moved_on(out);
+                    self.pairing.give_up(Ending::Hangup, call.exit, out);
+                }
+            }
+            Item::Shutdown(_) => {}
+            Item::Polled(call) => {
+                self.zeroes.polled(call);
+                self.wait.polled(call);
+            }
+            Item::Closed { at } => {
+                self.wait.moved_on(out);
+                let ending = if self.zeroes.hung_up() { Ending::Hangup } else { Ending::Timeout };
+                self.pairing.give_up(ending, *at, out);
+            }
+            Item::Tick { now } => {
+                self.pairing.pass_time(*now, out);
+                self.wait.tick(*now, out);
+            }
+        }
+    }
+
+    fn written(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
+        let call = chunk.call;
+        self.wait.wrote(call.tid, out);
+        for &byte in chunk.bytes {
+            match self.dialogue.write(byte).1 {
+                Some(Written::Command(line)) => {
+                    let answered = self.pairing.command(line, call, out);
+                    self.wait.answered(answered, call.tid);
+                }
+                Some(Written::Data) => self.pairing.data_written(call.exit),
+                None => {}
+            }
+        }
+    }
+
+    fn read(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
+        let call = chunk.call;
+        self.wait.read(&call);
+        for &byte in chunk.bytes {
+            let heard = self.dialogue.read(byte);
+            if heard.begins {
+                self.line_began = call.exit;
+            }
+            if let Some(line) = heard.line {
+                let when = When { began: self.line_began, ended: call.exit };
+                let answered = self.pairing.line(line, when, out);
+                self.wait.answered(answered, call.tid);
+            }
+        }
+    }
+
+    fn hole(&mut self, hole: &Hole, out: &mut Vec<Observation>) {
+        match hole.direction {
+            Direction::Write => self.dialogue.tear_written(),
+            Direction::Read => {
+                self.dialogue.tear_read();
+                self.line_began = hole.call.exit;
+            }
+        }
+        if hole.lost {
+            self.pairing.incomplete();
+            out.push(Observation::Incomplete(Box::new(Incomplete {
+                at: hole.call.exit,
+                target: Arc::clone(&self.tty.process.target),
+                source: "at",
+                bytes: hole.len,
+            })));
+        }
+    }
+}
+
+/// Reads of 0 bytes: habit, or hang-up?
+#[derive(Debug, Default)]
+struct ZeroReads {
+    after_poll: bool,
+    /// Reads of 0 right after a poll, with no data since.
+    suspicious: u32,
+    habit: bool,
+}
+
+impl ZeroReads {
+    fn data(&mut self) {
+        self.habit |= self.suspicious > 0;
+        self.suspicious = 0;
+        self.after_poll = false;
+    }
+
+    fn polled(&mut self, call: &Call) {
+        self.habit |= self.suspicious > 0 && call.exit.since(call.enter) >= AT_ONCE;
+        self.after_poll = true;
+    }
+
+    fn read(&mut self) {
+        if std::mem::take(&mut self.after_poll) {
+            self.suspicious = self.suspicious.saturating_add(1);
+        } else if self.suspicious == 0 {
+            self.habit = true;
+        }
+    }
+
+    const fn hung_up(&self) -> bool {
+        self.suspicious > 0 && !self.habit
+    }
+}

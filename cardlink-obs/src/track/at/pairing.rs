@@ -1,0 +1,426 @@
+//! Which answer belongs to which command.
+//!
+//! V.250 §5.6.1 lets a modem drop a command when more characters come, but some programs write ahead and some modems
+//! answer everything in order; and an answer may come after the program has given its command up and written the
+//! next. So commands stay in a queue until an answer of theirs, or of a later one, is certain:
+//!
+//! 1. One command waits: the final result code is its.
+//! 2. More wait, and a line of information names exactly one of them (`+CSQ: …`): its.
+//! 3. More wait, and the modem has echoed exactly one of them (none changes the echo): its.
+//! 4. Otherwise the final result code is kept back. As many of them as there are commands: they are paired in
+//!    order. A later one becomes certain, the program writes the next command, the tty closes, or a second passes:
+//!    the last of them belongs to the last command, the one before to the one before, and so on.
+//!
+//! Commands before an answered one were `aborted`, at the time of the next command. One that has timed out stays in
+//! the queue, already told, because the modem may still owe its answer: that answer, when it comes, is not told.
+//! What is left to chance: no echo, no names, and the program takes the late answer for its next command's and writes
+//! a third before that is answered. Then the program is wrong as well.
+//!
+//! Result codes of calls (`NO CARRIER`, `BUSY`, …) end only commands that can have them; to others they are
+//! unsolicited.
+
+use super::early::Early;
+use crate::observation::{AtCommand, AtResult, AtUnsolicited, Observation, Stamp, Tty};
+use crate::protocol::at::{CommandLine, Line, UNNAMEABLE};
+use crate::stream::Call;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Commands that may wait at once; the oldest gives way.
+const QUEUE_LIMIT: usize = 16;
+/// How long a final result code is kept back.
+const UNCERTAIN: Duration = Duration::from_secs(1);
+
+/// When a line began and ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub(super) began: Stamp,
+    pub(super) ended: Stamp,
+}
+
+/// Why commands are given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ending {
+    Timeout,
+    Hangup,
+}
+
+/// The last command that waited is answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) command: String,
+    pub(super) at: Stamp,
+    /// The thread that wrote it.
+    pub(super) writer: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Pairing {
+    tty: Arc<Tty>,
+    timeout: Duration,
+    queue: VecDeque<Pending>,
+    /// The answer under way.
+    answer: Answer,
+    /// Final result codes that are not paired yet, in order.
+    kept: Vec<Final>,
+    early: Early,
+    next_number: u64,
+    /// The last line with a code was unsolicited: a body that follows is its.
+    unsolicited: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    line: CommandLine,
+    start: Stamp,
+    writer: u32,
+    echoed: bool,
+    /// Told as timed out; the modem still owes the answer.
+    told: bool,
+    /// When the next command was written.
+    superseded: Option<Stamp>,
+    prompted: Option<Stamp>,
+    data_written: Option<Stamp>,
+    incomplete: bool,
+}
+
+#[derive(Debug, Default)]
+struct Answer {
+    began: Option<Stamp>,
+    lines: u32,
+    /// The number of the only command that a line of it names.
+    names: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Final {
+    result: AtResult,
+    at: Stamp,
+    answer: Answer,
+}
+
+impl Pairing {
+    pub(super) fn new(tty: Arc<Tty>, timeout: Duration) -> Self {
+        Self {
+            tty,
+            timeout,
+            queue: VecDeque::new(),
+            answer: Answer::default(),
+            kept: Vec::new(),
+            early: Early::default(),
+            next_number: 0,
+            unsolicited: false,
+        }
+    }
+
+    /// A command line was written.
+    pub(super) fn command(&mut self, line: CommandLine, call: Call, out: &mut Vec<Observation>) -> Option<Answered> {
+        self.decide(out);
+        let early = self.early.take(&call);
+        for pending in &mut self.queue {
+            pending.superseded.get_or_insert(call.exit);
+        }
+        if self.queue.len() >= QUEUE_LIMIT
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            self.abort(&oldest, call.exit, out);
+        }
+        self.next_number += 1;
+        self.queue.push_back(Pending {
+            number: self.next_number,
+            line,
+            start: call.exit,
+            writer: call.tid,
+            echoed: false,
+            told: false,
+            superseded: None,
+            prompted: None,
+            data_written: None,
+            incomplete: false,
+        });
+        let mut answered = None;
+        for (line, when, asked) in early {
+            if asked {
+                answered = self.line(line, when, out).or(answered);
+            } else {
+                self.unasked(&line, when, out);
+            }
+        }
+        answered
+    }
+
+    /// The data after a prompt is complete.
+    pub(super) fn data_written(&mut self, at: Stamp) {
+        if let Some(pending) = self.queue.iter_mut().rev().find(|pending| pending.prompted.is_some()) {
+            pending.data_written.get_or_insert(at);
+        }
+    }
+
+    /// A line, or a prompt, was read.
+    pub(super) fn line(&mut self, line: Line, when: When, out: &mut Vec<Observation>) -> Option<Answered> {
+        if self.queue.is_empty() && !matches!(line, Line::Word(_) | Line::Body) {
+            if let Some((line, when)) = self.early.keep(line, when) {
+                self.unasked(&line, when, out);
+            }
+            return None;
+        }
+        match line {
+            Line::Final(result) if self.queue.iter().any(|pending| pending.can_end_with(&result)) => {
+                return self.final_result(result, when.ended, out);
+            }
+            Line::Final(_) | Line::Word(_) => self.unasked(&line, when, out),
+            Line::Code(code) => self.code(code, when, out),
+            Line::Text => self.information(when),
+            Line::Body if !self.unsolicited && !self.queue.is_empty() => self.information(when),
+            Line::Body => {}
+            Line::Echo(print) => {
+                if let Some(pending) =
+                    self.queue.iter_mut().find(|pending| !pending.echoed && pending.line.print == print)
+                {
+                    pending.echoed = true;
+                }
+            }
+            Line::Prompt => {
+                let last = self.queue.len().saturating_sub(1);
+                let asking = self.queue.iter().rposition(|pending| pending.line.prompts.is_some()).unwrap_or(last);
+                if let Some(pending) = self.queue.get_mut(asking) {
+                    pending.prompted.get_or_insert(when.ended);
+                    self.answer.began.get_or_insert(when.began);
+                }
+            }
+        }
+        None
+    }
+
+    /// Bytes were lost: what waits may never see its answer.
+    pub(super) fn incomplete(&mut self) {
+        for pending in &mut self.queue {
+            pending.incomplete = true;
+        }
+    }
+
+    pub(super) fn pass_time(&mut self, now: Stamp, out: &mut Vec<Observation>) {
+        let expired: Vec<_> = self.early.expired(now).collect();
+        for (line, when) in expired {
+            self.unasked(&line, when, out);
+        }
+        if self.kept.last().is_some_and(|last| now.since(last.at) > UNCERTAIN) {
+            self.decide(out);
+        }
+        let timeout = self.timeout;
+        for pending in &mut self.queue {
+            if !pending.told && now.since(pending.start) > timeout {
+                pending.told = true;
+                let end = pending.start + timeout;
+                out.push(pending.observation(&self.tty, AtResult::Timeout, end, &self.answer));
+            }
+        }
+    }
+
+    /// No answer can come any more.
+    pub(super) fn give_up(&mut self, ending: Ending, at: Stamp, out: &mut Vec<Observation>) {
+        self.decide(out);
+        for (line, when) in self.early.all() {
+            self.unasked(&line, when, out);
+        }
+        let answer = std::mem::take(&mut self.answer);
+        while let Some(pending) = self.queue.pop_front() {
+            if pending.told {
+                continue;
+            }
+            if pending.superseded.is_some() {
+                self.abort(&pending, at, out);
+            } else {
+                let result = match ending {
+                    Ending::Timeout => AtResult::Timeout,
+                    Ending::Hangup => AtResult::Hangup,
+                };
+                out.push(pending.observation(&self.tty, result, at, &answer));
+            }
+        }
+    }
+
+    fn code(&mut self, code: String, when: When, out: &mut Vec<Observation>) {
+        let mut asking = self.queue.iter().filter(|pending| pending.asks(&code)).map(|pending| pending.number);
+        let first = asking.next();
+        let only = asking.next().is_none();
+        self.unsolicited = first.is_none();
+        match first {
+            None => self.unasked(&Line::Code(code), when, out),
+            Some(number) => {
+                if only {
+                    self.answer.names = Some(number);
+                }
+                self.information(when);
+            }
+        }
+    }
+
+    fn information(&mut self, when: When) {
+        self.answer.began.get_or_insert(when.began);
+        self.answer.lines = self.answer.lines.saturating_add(1);
+    }
+
+    fn unasked(&mut self, line: &Line, when: When, out: &mut Vec<Observation>) {
+        let code = match line {
+            Line::Final(result) => final_code(result).to_owned(),
+            Line::Word(word) => (*word).to_owned(),
+            Line::Code(code) => code.clone(),
+            // Text is never a label.
+            Line::Text => UNNAMEABLE.trim_start_matches("AT").to_owned(),
+            Line::Body | Line::Echo(_) | Line::Prompt => return,
+        };
+        self.unsolicited = true;
+        out.push(Observation::AtUnsolicited(Box::new(AtUnsolicited {
+            tty: Arc::clone(&self.tty),
+            at: when.ended,
+            code,
+        })));
+    }
+
+    fn final_result(&mut self, result: AtResult, at: Stamp, out: &mut Vec<Observation>) -> Option<Answered> {
+        let answer = std::mem::take(&mut self.answer);
+        let owner = self.owner(&answer);
+        let answer = Final { result, at, answer: Answer { began: answer.began.or(Some(at)), ..answer } };
+        self.kept.push(answer);
+        match owner {
+            Some(index) => self.pair(index, out),
+            None if self.kept.len() >= self.queue.len() => self.decide(out),
+            // The program may go on to wait already, whichever command it was.
+            None => self.queue.back().map(|pending| pending.answered(at)),
+        }
+    }
+
+    /// The place in the queue of the command that an answer is certain to belong to.
+    fn owner(&self, answer: &Answer) -> Option<usize> {
+        if self.queue.len() == 1 {
+            return Some(0);
+        }
+        if let Some(number) = answer.names {
+            return self.queue.iter().position(|pending| pending.number == number);
+        }
+        let mut echoed = self.queue.iter().enumerate().filter(|(_, pending)| pending.echoed);
+        match (echoed.next(), echoed.next()) {
+            (Some((index, _)), None) if self.kept.is_empty() => {
+                (!self.queue.iter().any(|pending| pending.line.settings.echo.is_some())).then_some(index)
+            }
+            _ => None,
+        }
+    }
+
+    /// Pairs what is kept back with the last commands.
+    fn decide(&mut self, out: &mut Vec<Observation>) -> Option<Answered> {
+        if self.kept.is_empty() || self.queue.is_empty() {
+            self.kept.clear();
+            return None;
+        }
+        self.pair(self.queue.len() - 1, out)
+    }
+
+    /// The last final result code belongs to the command at `index`, those before it to the ones before.
+    fn pair(&mut self, index: usize, out: &mut Vec<Observation>) -> Option<Answered> {
+        let finals = std::mem::take(&mut self.kept);
+        let count = (index + 1).min(self.queue.len());
+        let surplus = finals.len().saturating_sub(count);
+        let unanswered = count.saturating_sub(finals.len());
+        for _ in 0..unanswered {
+            if let Some(pending) = self.queue.pop_front() {
+                let at = finals.last().map_or(pending.start, |last| last.at);
+                self.abort(&pending, at, out);
+            }
+        }
+        let mut answered = None;
+        for one in finals.into_iter().skip(surplus) {
+            let Some(pending) = self.queue.pop_front() else { break };
+            answered = (one.result != AtResult::Connect).then(|| pending.answered(one.at));
+            if !pending.told {
+                out.push(pending.observation(&self.tty, one.result, one.at, &one.answer));
+            }
+        }
+        answered.filter(|_| self.queue.is_empty())
+    }
+
+    fn abort(&self, pending: &Pending, at: Stamp, out: &mut Vec<Observation>) {
+        if !pending.told {
+            let end = pending.superseded.unwrap_or(at);
+            out.push(pending.observation(&self.tty, AtResult::Aborted, end, &Answer::default()));
+        }
+    }
+}
+
+impl Pending {
+    fn name(&self) -> &str {
+        self.line.names.first().map_or(UNNAMEABLE, String::as_str)
+    }
+
+    fn answered(&self, at: Stamp) -> Answered {
+        Answered { command: self.name().to_owned(), at, writer: self.writer }
+    }
+
+    /// Whether a line with this code is information that this command asked for.
+    fn asks(&self, code: &str) -> bool {
+        self.line.names.iter().any(|name| {
+            let name = name.get(2..).unwrap_or_default();
+            match name {
+                // They list commands, or settings of others.
+                "+CLAC" | "&V" => true,
+                "I" => code == "+GCAP",
+                _ => name == code || (is_card_number(name) && is_card_number(code)),
+            }
+        })
+    }
+
+    fn can_end_with(&self, result: &AtResult) -> bool {
+        match result {
+            AtResult::NoCarrier | AtResult::Busy | AtResult::NoAnswer | AtResult::NoDialtone => {
+                self.line.names.iter().any(|name| {
+                    matches!(name.as_str(), "ATD" | "ATA" | "ATO" | "ATH" | "AT+CGDATA" | "AT+CHUP" | "AT$QCRMCALL")
+                        || name.starts_with("AT+F")
+                })
+            }
+            _ => true,
+        }
+    }
+
+    fn observation(&self, tty: &Arc<Tty>, result: AtResult, end: Stamp, answer: &Answer) -> Observation {
+        let end = end.max(self.start);
+        Observation::AtCommand(Box::new(AtCommand {
+            tty: Arc::clone(tty),
+            name: self.name().to_owned(),
+            line: self.line.names.clone(),
+            result,
+            start: self.start,
+            first_byte: answer.began.map(|began| began.max(self.start)),
+            end,
+            prompt: self.prompted.map(|prompted| self.data_written.unwrap_or(end).since(prompted)),
+            information_lines: answer.lines,
+            incomplete: self.incomplete,
+        }))
+    }
+}
+
+/// The names that modems have for reading the ICCID; the answer may bear another than the command.
+fn is_card_number(code: &str) -> bool {
+    matches!(code, "+CCID" | "+ICCID" | "+QCCID" | "+CICCID" | "^ICCID" | "#CCID" | "$QCCID" | "+ZGETICCID")
+}
+
+/// A final result code that nobody waited for, as an unsolicited one.
+const fn final_code(result: &AtResult) -> &'static str {
+    match result {
+        AtResult::Ok => "OK",
+        AtResult::Error => "ERROR",
+        AtResult::Cme(_) | AtResult::CmeText => "+CME ERROR",
+        AtResult::Cms(_) | AtResult::CmsText => "+CMS ERROR",
+        AtResult::Connect => "CONNECT",
+        AtResult::NoCarrier => "NO CARRIER",
+        AtResult::Busy => "BUSY",
+        AtResult::NoAnswer => "NO ANSWER",
+        AtResult::NoDialtone => "NO DIALTONE",
+        AtResult::Aborted => "ABORTED",
+        AtResult::NotSupported => "COMMAND NOT SUPPORT",
+        AtResult::SendFail => "SEND FAIL",
+        AtResult::Timeout | AtResult::Hangup => "?",
+    }
+}

@@ -1,0 +1,1 @@
+//! Dialogues as programs and modems hold them.
