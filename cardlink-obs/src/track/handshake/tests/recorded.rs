@@ -4,7 +4,7 @@ use super::{Player, load};
 use crate::observation::Role;
 
 /// What was recorded, and what the server's side and the client's side of it must read like.
-const RECORDED: [(&str, &str, &str); 34] = [
+const RECORDED: [(&str, &str, &str); 45] = [
     (
         "gnutls12_ecdhe_client_crashed",
         "server ok TLS 1.2 TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256 identity card-01 hint hint ems ticket\nclosed handshake",
@@ -62,6 +62,21 @@ const RECORDED: [(&str, &str, &str); 34] = [
     ),
     ("http", "closed not_tls http", "closed not_tls http"),
     (
+        "lab12_unknown_identity",
+        "server unknown_psk_identity local | client Finished → our alert 115 unknown_psk_identity | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+        "client unknown_psk_identity peer | client Finished → the peer's alert 115 unknown_psk_identity | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket",
+    ),
+    (
+        "lab13_ok",
+        "server ok TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 identity card-01\nclosed handshake",
+        "client ok TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 identity card-01\nclosed handshake",
+    ),
+    (
+        "lab13_unknown_identity",
+        "server unknown_psk_identity local | ClientHello → our alert 40 handshake_failure | TLS 1.3 57 offered identity card-01\nclosed handshake",
+        "client unknown_psk_identity peer | ClientHello → the peer's alert 40 handshake_failure | TLS 1.3 57 offered identity card-01\nclosed handshake",
+    ),
+    (
         "openssl11_ok",
         "server ok TLS 1.1 TLS_PSK_WITH_AES_128_CBC_SHA identity card-01 ems etm ticket\nclosed handshake",
         "client ok TLS 1.1 TLS_PSK_WITH_AES_128_CBC_SHA identity card-01 ems etm ticket\nclosed handshake",
@@ -70,6 +85,21 @@ const RECORDED: [(&str, &str, &str); 34] = [
         "openssl12_cbc_sha256",
         "server ok TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
         "client ok TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+    ),
+    (
+        "openssl12_client_offers_13",
+        "server ok TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+        "client ok TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+    ),
+    (
+        "openssl12_client_offers_13_wrong_key",
+        "server wrong_key local | client Finished → our alert 20 bad_record_mac | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+        "client wrong_key peer | client Finished → the peer's alert 20 bad_record_mac | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
+    ),
+    (
+        "openssl12_dhe_psk_client_refuses",
+        "server alert_40 peer | ServerHelloDone → the peer's alert 40 handshake_failure | TLS 1.2 TLS_DHE_PSK_WITH_AES_128_GCM_SHA256 ems ticket\nclosed handshake",
+        "client alert_40 local | ServerHelloDone → our alert 40 handshake_failure | TLS 1.2 TLS_DHE_PSK_WITH_AES_128_GCM_SHA256 ems ticket\nclosed handshake",
     ),
     (
         "openssl12_ecdhe_hint",
@@ -85,6 +115,11 @@ const RECORDED: [(&str, &str, &str); 34] = [
         "openssl12_no_common_suite",
         "server no_shared_cipher local | ClientHello → our alert 40 handshake_failure | TLS 1.2 3 offered\nclosed handshake",
         "client no_shared_cipher peer | ClientHello → the peer's alert 40 handshake_failure | TLS 1.2 3 offered\nclosed handshake",
+    ),
+    (
+        "openssl12_null_resumed",
+        "server ok TLS 1.2 TLS_PSK_WITH_NULL_SHA256 resumed ems etm\nclosed handshake",
+        "client ok TLS 1.2 TLS_PSK_WITH_NULL_SHA256 resumed ems etm\nclosed handshake",
     ),
     (
         "openssl12_null_sha256",
@@ -107,14 +142,34 @@ const RECORDED: [(&str, &str, &str); 34] = [
         "client ok TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 resumed ems etm\nclosed handshake",
     ),
     (
+        "openssl12_rsa_certificate",
+        "server ok TLS 1.2 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 ems ticket\nclosed handshake",
+        "client ok TLS 1.2 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 ems ticket\nclosed handshake",
+    ),
+    (
         "openssl12_wrong_key",
         "server wrong_key local | client Finished → our alert 20 bad_record_mac | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
         "client wrong_key peer | client Finished → the peer's alert 20 bad_record_mac | TLS 1.2 TLS_PSK_WITH_AES_128_CBC_SHA256 identity card-01 ems etm ticket\nclosed handshake",
     ),
     (
+        "openssl13_ccm8",
+        "server ok TLS 1.3 TLS_AES_128_CCM_8_SHA256 identity card-01\nclosed handshake",
+        "client ok TLS 1.3 TLS_AES_128_CCM_8_SHA256 identity card-01\nclosed handshake",
+    ),
+    (
+        "openssl13_certificate",
+        "server ok TLS 1.3 TLS_AES_256_GCM_SHA384\nclosed handshake",
+        "client ok TLS 1.3 TLS_AES_256_GCM_SHA384\nclosed handshake",
+    ),
+    (
         "openssl13_client_only_psk_ke",
         "server ok TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 identity card-01\nclosed handshake",
         "client ok TLS 1.3 TLS_CHACHA20_POLY1305_SHA256 identity card-01\nclosed handshake",
+    ),
+    (
+        "openssl13_early_data",
+        "server ok TLS 1.3 TLS_AES_256_GCM_SHA384 resumed\nclosed handshake",
+        "client ok TLS 1.3 TLS_AES_256_GCM_SHA384 resumed\nclosed handshake",
     ),
     (
         "openssl13_hrr",
