@@ -110,6 +110,11 @@ impl Reader {
         matches!(self.state, State::Digits { .. })
     }
 
+    /// Whether the line is framed as `ATV1` frames it.
+    pub(super) fn headed(&self) -> bool {
+        self.frame == Frame::Headed
+    }
+
     /// Bytes are missing: what comes up to the next end of line is a torn line.
     pub(super) fn tear(&mut self) {
         self.name.clear();

@@ -136,8 +136,12 @@ impl Dialogue {
             return Heard { masked: STRAY, begins: false, line: None };
         }
         let number = self.reader.in_digits();
+        let headed = self.reader.headed();
         let context = Context { data: self.mode != Mode::Command, numeric: self.numeric };
         let mut heard = self.reader.feed(byte, context);
+        if headed && matches!(heard.line, Some(Line::Code(_) | Line::Text)) && self.numeric.is_none() {
+            self.numeric = Some(false);
+        }
         heard.line = heard.line.and_then(|line| self.hear(line, number));
         heard
     }

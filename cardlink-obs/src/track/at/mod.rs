@@ -29,6 +29,7 @@
 mod early;
 mod fuzz;
 mod pairing;
+mod pending;
 mod wait;
 
 #[cfg(test)]
@@ -77,7 +78,8 @@ pub struct AtTracker {
     zeroes: ZeroReads,
     /// When the first byte of the current line was read.
     line_began: Stamp,
-    undecided: Vec<Observation>,
+    /// Observed, but not handed on yet.
+    told: Vec<Observation>,
 }
 
 impl AtTracker {
@@ -89,7 +91,7 @@ impl AtTracker {
             dialogue: Dialogue::new(),
             zeroes: ZeroReads::default(),
             line_began: Stamp::default(),
-            undecided: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -108,46 +110,44 @@ impl AtTracker {
         if self.verdict() == AtVerdict::NotAt && !matches!(item, Item::Closed { .. }) {
             return;
         }
-        let mut told = Vec::new();
-        self.take(item, &mut told);
-        match self.verdict() {
-            AtVerdict::At => {
-                out.append(&mut self.undecided);
-                out.append(&mut told);
-            }
-            AtVerdict::Undecided => {
-                let room = UNDECIDED_LIMIT.saturating_sub(self.undecided.len());
-                self.undecided.extend(told.into_iter().take(room));
-            }
-            AtVerdict::NotAt => self.undecided.clear(),
-        }
+        self.take(item, out);
+        self.deliver(out);
         if matches!(item, Item::Closed { .. }) {
             self.dialogue = Dialogue::new();
             self.zeroes = ZeroReads::default();
             self.wait.closed();
-            self.undecided.clear();
+            self.told.clear();
+        }
+    }
+
+    /// Hands on what was observed, once it is certain that the tty speaks AT.
+    fn deliver(&mut self, out: &mut Vec<Observation>) {
+        match self.verdict() {
+            AtVerdict::At => out.append(&mut self.told),
+            AtVerdict::Undecided => self.told.truncate(UNDECIDED_LIMIT),
+            AtVerdict::NotAt => self.told.clear(),
         }
     }
 
     fn take(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
+        self.pairing.pass_time(time_of(item), &mut self.told);
         match item {
             Item::Data(chunk) => {
-                self.pairing.pass_time(chunk.call.exit, out);
                 self.zeroes.data();
                 match chunk.direction {
                     Direction::Write => self.written(chunk, out),
                     Direction::Read => self.read(chunk, out),
                 }
             }
-            Item::Hole(hole) => self.hole(hole, out),
+            Item::Hole(hole) => self.hole(hole),
             Item::Eof(call) => {
                 self.zeroes.read();
                 self.wait.empty_read(call);
             }
             Item::Error { call, errno, .. } => {
                 if matches!(*errno, EIO | ENXIO | ENODEV) {
-                    self.wait.moved_on(out);
-                    self.pairing.give_up(Ending::Hangup, call.exit, out);
+                    self.wait.moved_on(&mut self.told);
+                    self.pairing.give_up(Ending::Hangup, call.exit, &mut self.told);
                 }
             }
             Item::Shutdown(_) => {}
@@ -156,28 +156,28 @@ impl AtTracker {
                 self.wait.polled(call);
             }
             Item::Closed { at } => {
-                self.wait.moved_on(out);
+                self.wait.moved_on(&mut self.told);
                 let ending = if self.zeroes.hung_up() { Ending::Hangup } else { Ending::Timeout };
-                self.pairing.give_up(ending, *at, out);
+                self.pairing.give_up(ending, *at, &mut self.told);
             }
-            Item::Tick { now } => {
-                self.pairing.pass_time(*now, out);
-                self.wait.tick(*now, out);
-            }
+            Item::Tick { now } => self.wait.tick(*now, &mut self.told),
         }
     }
 
     fn written(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
         let call = chunk.call;
-        self.wait.wrote(call.tid, out);
+        self.wait.wrote(call.tid, &mut self.told);
         for &byte in chunk.bytes {
             match self.dialogue.write(byte).1 {
                 Some(Written::Command(line)) => {
-                    let answered = self.pairing.command(line, call, out);
+                    let answered = self.pairing.command(line, call, &mut self.told);
                     self.wait.answered(answered, call.tid);
                 }
                 Some(Written::Data) => self.pairing.data_written(call.exit),
                 None => {}
+            }
+            if !self.goes_on(out) {
+                return;
             }
         }
     }
@@ -192,13 +192,22 @@ impl AtTracker {
             }
             if let Some(line) = heard.line {
                 let when = When { began: self.line_began, ended: call.exit };
-                let answered = self.pairing.line(line, when, out);
+                let answered = self.pairing.line(line, when, &mut self.told);
                 self.wait.answered(answered, call.tid);
+            }
+            if !self.goes_on(out) {
+                return;
             }
         }
     }
 
-    fn hole(&mut self, hole: &Hole, out: &mut Vec<Observation>) {
+    /// The verdict is taken at each byte, so that it does not hang on how bytes come together.
+    fn goes_on(&mut self, out: &mut Vec<Observation>) -> bool {
+        self.deliver(out);
+        self.verdict() != AtVerdict::NotAt
+    }
+
+    fn hole(&mut self, hole: &Hole) {
         match hole.direction {
             Direction::Write => self.dialogue.tear_written(),
             Direction::Read => {
@@ -208,13 +217,23 @@ impl AtTracker {
         }
         if hole.lost {
             self.pairing.incomplete();
-            out.push(Observation::Incomplete(Box::new(Incomplete {
+            self.told.push(Observation::Incomplete(Box::new(Incomplete {
                 at: hole.call.exit,
                 target: Arc::clone(&self.tty.process.target),
                 source: "at",
                 bytes: hole.len,
             })));
         }
+    }
+}
+
+const fn time_of(item: &Item<'_>) -> Stamp {
+    match item {
+        Item::Data(chunk) => chunk.call.exit,
+        Item::Hole(hole) => hole.call.exit,
+        Item::Eof(call) | Item::Error { call, .. } | Item::Shutdown(call) | Item::Polled(call) => call.exit,
+        Item::Closed { at } => *at,
+        Item::Tick { now } => *now,
     }
 }
 

@@ -20,7 +20,8 @@
 //! unsolicited.
 
 use super::early::Early;
-use crate::observation::{AtCommand, AtResult, AtUnsolicited, Observation, Stamp, Tty};
+use super::pending::{Answer, Pending};
+use crate::observation::{AtResult, AtUnsolicited, Observation, Stamp, Tty};
 use crate::protocol::at::{CommandLine, Line, UNNAMEABLE};
 use crate::stream::Call;
 use std::collections::VecDeque;
@@ -71,30 +72,6 @@ pub(super) struct Pairing {
 }
 
 #[derive(Debug)]
-struct Pending {
-    number: u64,
-    line: CommandLine,
-    start: Stamp,
-    writer: u32,
-    echoed: bool,
-    /// Told as timed out; the modem still owes the answer.
-    told: bool,
-    /// When the next command was written.
-    superseded: Option<Stamp>,
-    prompted: Option<Stamp>,
-    data_written: Option<Stamp>,
-    incomplete: bool,
-}
-
-#[derive(Debug, Default)]
-struct Answer {
-    began: Option<Stamp>,
-    lines: u32,
-    /// The number of the only command that a line of it names.
-    names: Option<u64>,
-}
-
-#[derive(Debug)]
 struct Final {
     result: AtResult,
     at: Stamp,
@@ -128,18 +105,7 @@ impl Pairing {
             self.abort(&oldest, call.exit, out);
         }
         self.next_number += 1;
-        self.queue.push_back(Pending {
-            number: self.next_number,
-            line,
-            start: call.exit,
-            writer: call.tid,
-            echoed: false,
-            told: false,
-            superseded: None,
-            prompted: None,
-            data_written: None,
-            incomplete: false,
-        });
+        self.queue.push_back(Pending::new(self.next_number, line, &call));
         let mut answered = None;
         for (line, when, asked) in early {
             if asked {
@@ -160,7 +126,7 @@ impl Pairing {
 
     /// A line, or a prompt, was read.
     pub(super) fn line(&mut self, line: Line, when: When, out: &mut Vec<Observation>) -> Option<Answered> {
-        if self.queue.is_empty() && !matches!(line, Line::Word(_) | Line::Body) {
+        if self.queue.is_empty() && line != Line::Body {
             if let Some((line, when)) = self.early.keep(line, when) {
                 self.unasked(&line, when, out);
             }
@@ -266,7 +232,7 @@ impl Pairing {
     fn unasked(&mut self, line: &Line, when: When, out: &mut Vec<Observation>) {
         let code = match line {
             Line::Final(result) => final_code(result).to_owned(),
-            Line::Word(word) => (*word).to_owned(),
+            Line::Word(word) => word.to_ascii_uppercase(),
             Line::Code(code) => code.clone(),
             // Text is never a label.
             Line::Text => UNNAMEABLE.trim_start_matches("AT").to_owned(),
@@ -348,62 +314,6 @@ impl Pairing {
             out.push(pending.observation(&self.tty, AtResult::Aborted, end, &Answer::default()));
         }
     }
-}
-
-impl Pending {
-    fn name(&self) -> &str {
-        self.line.names.first().map_or(UNNAMEABLE, String::as_str)
-    }
-
-    fn answered(&self, at: Stamp) -> Answered {
-        Answered { command: self.name().to_owned(), at, writer: self.writer }
-    }
-
-    /// Whether a line with this code is information that this command asked for.
-    fn asks(&self, code: &str) -> bool {
-        self.line.names.iter().any(|name| {
-            let name = name.get(2..).unwrap_or_default();
-            match name {
-                // They list commands, or settings of others.
-                "+CLAC" | "&V" => true,
-                "I" => code == "+GCAP",
-                _ => name == code || (is_card_number(name) && is_card_number(code)),
-            }
-        })
-    }
-
-    fn can_end_with(&self, result: &AtResult) -> bool {
-        match result {
-            AtResult::NoCarrier | AtResult::Busy | AtResult::NoAnswer | AtResult::NoDialtone => {
-                self.line.names.iter().any(|name| {
-                    matches!(name.as_str(), "ATD" | "ATA" | "ATO" | "ATH" | "AT+CGDATA" | "AT+CHUP" | "AT$QCRMCALL")
-                        || name.starts_with("AT+F")
-                })
-            }
-            _ => true,
-        }
-    }
-
-    fn observation(&self, tty: &Arc<Tty>, result: AtResult, end: Stamp, answer: &Answer) -> Observation {
-        let end = end.max(self.start);
-        Observation::AtCommand(Box::new(AtCommand {
-            tty: Arc::clone(tty),
-            name: self.name().to_owned(),
-            line: self.line.names.clone(),
-            result,
-            start: self.start,
-            first_byte: answer.began.map(|began| began.max(self.start)),
-            end,
-            prompt: self.prompted.map(|prompted| self.data_written.unwrap_or(end).since(prompted)),
-            information_lines: answer.lines,
-            incomplete: self.incomplete,
-        }))
-    }
-}
-
-/// The names that modems have for reading the ICCID; the answer may bear another than the command.
-fn is_card_number(code: &str) -> bool {
-    matches!(code, "+CCID" | "+ICCID" | "+QCCID" | "+CICCID" | "^ICCID" | "#CCID" | "$QCCID" | "+ZGETICCID")
 }
 
 /// A final result code that nobody waited for, as an unsolicited one.
