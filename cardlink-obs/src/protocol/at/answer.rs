@@ -95,7 +95,10 @@ enum State {
         first: u8,
         more: bool,
     },
-    Prompted,
+    /// After `>`; the space of the prompt stands first.
+    Prompted {
+        first: bool,
+    },
     Text,
     Body,
 }
@@ -185,8 +188,8 @@ impl Reader {
                 FILLER
             }
             State::Letter | State::Digits { .. } => self.text(),
-            State::Prompted if byte == b' ' => byte,
-            State::Prompted | State::Body => FILLER,
+            State::Prompted { first } if std::mem::take(first) && byte == b' ' => byte,
+            State::Prompted { .. } | State::Body => FILLER,
             State::Text => TEXT,
         }
     }
@@ -218,7 +221,7 @@ impl Reader {
                 byte
             }
             b'>' => {
-                self.state = State::Prompted;
+                self.state = State::Prompted { first: true };
                 byte
             }
             _ => self.text(),
@@ -304,7 +307,7 @@ impl Reader {
                 _ => Line::Text,
             },
             // The prompt was told when it came.
-            State::Start | State::Prompted => return None,
+            State::Start | State::Prompted { .. } => return None,
             State::Letter | State::Text => Line::Text,
             State::Body => Line::Body,
         })
