@@ -188,8 +188,14 @@ impl Reader {
                 FILLER
             }
             State::Letter | State::Digits { .. } => self.text(),
-            State::Prompted { first } if std::mem::take(first) && byte == b' ' => byte,
-            State::Prompted { .. } | State::Body => FILLER,
+            State::Prompted { first } => {
+                if std::mem::take(first) && byte == b' ' {
+                    byte
+                } else {
+                    FILLER
+                }
+            }
+            State::Body => FILLER,
             State::Text => TEXT,
         }
     }
