@@ -79,6 +79,11 @@ impl Flow {
         self.protected
     }
 
+    /// Where records start is not known (any more).
+    pub const fn is_lost(&self) -> bool {
+        self.records.is_lost()
+    }
+
     /// The next byte starts a record.
     pub const fn at_boundary(&self) -> bool {
         self.records.at_boundary()

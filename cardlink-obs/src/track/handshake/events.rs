@@ -56,7 +56,9 @@ impl HandshakeTracker {
             }
             Wire::Opaque { .. } => None,
             Wire::Alert { alert, len } => self.alert(direction, alert, len),
-            Wire::ApplicationData { len } | Wire::LeftOut { len } => self.application_data(direction, len, earlier),
+            Wire::ApplicationData { len } if self.progress.tls13 => self.under_keys(direction, len),
+            Wire::LeftOut { len } if self.progress.tls13 => self.left_out_under_keys(direction, len),
+            Wire::ApplicationData { .. } | Wire::LeftOut { .. } => self.application_data(earlier),
             Wire::Broken => {
                 self.peer_broken |= direction == Direction::Read;
                 None
@@ -92,7 +94,8 @@ impl HandshakeTracker {
             self.read.set_protected(false);
             self.write.set_protected(false);
         }
-        self.unsure = false;
+        // Without its version it does not say what the next messages are.
+        self.unsure &= self.facts.version.is_none();
         self.step(direction, if is_retry { "HelloRetryRequest" } else { "ServerHello" });
     }
 
@@ -111,7 +114,7 @@ impl HandshakeTracker {
         let sender = self.sender(direction);
         self.step(direction, CHANGE_CIPHER_SPEC);
         // TLS 1.3 has them for show; a client with early data may send its own before the server has chosen.
-        if self.progress.tls13 || (!self.progress.server_hello && self.facts.may_be_tls13()) {
+        if self.progress.tls13 || (!self.progress.is_legacy() && self.facts.may_be_tls13()) {
             return;
         }
         self.progress.change_cipher_spec(sender);
@@ -163,11 +166,8 @@ impl HandshakeTracker {
             && !matches!(alert.description, AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED)
     }
 
-    /// Application data, or what looks like it.
-    fn application_data(&mut self, direction: Direction, len: u64, earlier: &mut Option<Timeline>) -> Option<Verdict> {
-        if self.progress.tls13 {
-            return self.under_keys(direction, len);
-        }
+    /// Application data where it can be nothing else.
+    fn application_data(&mut self, earlier: &mut Option<Timeline>) -> Option<Verdict> {
         if self.mid_stream && !self.is_handshake() {
             // It was over long before.
             return Some(Verdict::Unknown);
@@ -202,6 +202,17 @@ impl HandshakeTracker {
             Sender::Client if len < sizes.finished => None,
             Sender::Client => self.saw_finished(direction),
         }
+    }
+
+    /// TLS 1.3: records under keys, how many and where they begin is not known.
+    fn left_out_under_keys(&mut self, direction: Direction, len: u64) -> Option<Verdict> {
+        let sizes = tls13_sizes(self.facts.chosen.map_or(0, |suite| suite.id));
+        let sender = self.sender(direction);
+        if len < sizes.finished || (sender == Sender::Client && self.facts.early_data) {
+            self.unsure = true;
+            return None;
+        }
+        self.under_keys(direction, len)
     }
 
     /// Only a NULL suite comes here: its alerts can be read.

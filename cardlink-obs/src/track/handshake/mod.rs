@@ -29,8 +29,10 @@
 //! # What is not known is not told
 //!
 //! After a loss, or from a start in the middle, an end of stream, a close, a time-out or an encrypted alert proves
-//! nothing until another message in the clear says where the handshake is. If that never comes there is no observation and the
-//! outcome of the connection is `unknown`. Success is told when both Finished were seen, or when application data flows
+//! nothing until another message in the clear says where the handshake is, nor while a direction has not found its next
+//! record. If that never comes there is no observation and the outcome of the connection is `unknown`. An alert in the
+//! clear is always believed, but what it answers may be missing: then it has its number for a reason. Success is told when
+//! both Finished were seen, when the server's Finished was and the full form of the handshake is certain, or when application data flows
 //! (up to TLS 1.2), which it does not before. When the agent stops, a handshake that is under way is not told.
 
 mod events;
@@ -262,7 +264,7 @@ impl HandshakeTracker {
         if self.finished {
             return self.success();
         }
-        if !self.client_known || (self.unsure && !matches!(ending, Ending::Alert { .. })) {
+        if !self.client_known || (self.is_unsure() && !matches!(ending, Ending::Alert { .. })) {
             return Verdict::Unknown;
         }
         let failure = verdict::judge(&verdict::Case {
@@ -315,6 +317,11 @@ impl HandshakeTracker {
     /// Messages may have gone by unseen.
     const fn lacks_something(&self) -> bool {
         self.incomplete || !self.hello_started
+    }
+
+    /// Where the handshake is cannot be told.
+    const fn is_unsure(&self) -> bool {
+        self.unsure || (self.lacks_something() && (self.read.is_lost() || self.write.is_lost()))
     }
 
     const fn is_handshake(&self) -> bool {

@@ -116,8 +116,12 @@ impl Case<'_> {
             }
     }
 
+    /// And what the client offered is known.
     fn answers_client_hello(&self, from: Sender) -> bool {
-        from == Sender::Server && !self.progress.server_hello && !self.progress.server_done
+        from == Sender::Server
+            && !self.progress.server_hello
+            && !self.progress.server_done
+            && !self.facts.offered.is_empty()
     }
 
     /// A key for TLS 1.3 together with the suite that every implementation must have (RFC 8446 §9.1): what is refused is

@@ -1,7 +1,8 @@
 //! The same bytes in other pieces tell the same.
 
-use super::{Line, Player, fixtures, handshakes, load};
+use super::{Line, Player, connection, fixtures, handshakes, load};
 use crate::observation::Role;
+use crate::stream::{Hole, Item};
 use proptest::prelude::*;
 
 fn names() -> Vec<String> {
@@ -85,7 +86,59 @@ fn messages_in_fragments() {
     }
 }
 
-/// Cuts handshake records in the clear into smaller ones, up to the first ChangeCipherSpec.
+/// The kernel side leaves application data out: only bodies, or whole records.
+#[test]
+fn application_data_that_is_left_out() {
+    for name in names() {
+        let lines = load(&name);
+        for role in [Role::Server, Role::Client] {
+            let truth = result(Player::new(role), |player| {
+                player.lines(&lines);
+            });
+            for headers_too in [false, true] {
+                if headers_too && truth != "ok" {
+                    continue;
+                }
+                let told = result(Player::new(role), |player| {
+                    for line in &lines {
+                        match line {
+                            Line::Bytes(sender, bytes) if bytes[0] < 24 => {
+                                without_data(player, *sender, bytes, headers_too);
+                            }
+                            line => drop(player.line(line)),
+                        }
+                    }
+                });
+                // With early data a Finished is known by its length alone.
+                let unknown = headers_too && name.ends_with("early_data");
+                assert_eq!(told, if unknown { "" } else { truth.as_str() }, "{name}");
+            }
+        }
+    }
+}
+
+fn without_data(player: &mut Player, sender: Role, mut bytes: &[u8], headers_too: bool) {
+    while let [content, _, _, high, low, ..] = bytes {
+        let (record, rest) = bytes.split_at(5 + usize::from(u16::from_be_bytes([*high, *low])));
+        bytes = rest;
+        let kept = match (content, headers_too) {
+            (23, true) => 0,
+            (23, false) => 5,
+            _ => record.len(),
+        };
+        if kept > 0 {
+            player.bytes(sender, &record[..kept]);
+        }
+        if kept < record.len() {
+            let call = player.step();
+            let direction = player.direction(sender);
+            let len = (record.len() - kept) as u64;
+            player.item(&Item::Hole(Hole { direction, call, offset: 0, len, lost: false, resync: headers_too }));
+        }
+    }
+}
+
+/// Cuts handshake records in the clear into smaller ones, up to the first `ChangeCipherSpec`.
 fn fragmented(line: &Line, size: usize) -> Line {
     let Line::Bytes(sender, bytes) = line else { return line.clone() };
     let mut out = Vec::new();
@@ -118,6 +171,70 @@ fn a_change_cipher_spec_of_tls13_wherever_it_comes() {
         let mut player = Player::new(Role::Server);
         player.lines(&moved);
         assert!(player.told().starts_with("server ok TLS 1.3"), "{}", player.told());
+    }
+}
+
+/// `ok`, or `reason side | saw`; nothing when no handshake was told.
+fn result(mut player: Player, play: impl FnOnce(&mut Player)) -> String {
+    play(&mut player);
+    let handshake = handshakes(&player.out).next();
+    handshake.map_or_else(String::new, |handshake| match &handshake.failure {
+        None => "ok".to_owned(),
+        Some(failure) => format!("{} {} | {}", failure.reason, failure.side.as_str(), failure.saw),
+    })
+}
+
+/// `reason side`.
+fn reason(result: &str) -> String {
+    result.split(" |").next().unwrap_or_default().to_owned()
+}
+
+/// Plays a recording of which `len` bytes of `sender` from `from` on are lost. With `resync` the loss goes on to the end
+/// of a record, and that is said.
+fn lossy(player: &mut Player, lines: &[Line], sender: Role, from: usize, len: usize, resync: bool) {
+    let stream: Vec<u8> = lines
+        .iter()
+        .flat_map(|line| match line {
+            Line::Bytes(of, bytes) if *of == sender => bytes.as_slice(),
+            _ => &[],
+        })
+        .copied()
+        .collect();
+    let mut to = from + len;
+    if resync {
+        let mut end = 0;
+        while end < to && end + 5 <= stream.len() {
+            end += 5 + usize::from(u16::from_be_bytes([stream[end + 3], stream[end + 4]]));
+        }
+        to = end;
+    }
+    let mut at = 0;
+    for line in lines {
+        let Line::Bytes(of, bytes) = line else {
+            player.line(line);
+            continue;
+        };
+        if *of != sender {
+            player.line(line);
+            continue;
+        }
+        // What of this line lies before, in, and after the loss.
+        let split = |position: usize| position.saturating_sub(at).min(bytes.len());
+        let (first, last) = (split(from), split(to).max(split(from)));
+        if first > 0 {
+            player.bytes(sender, &bytes[..first]);
+        }
+        if last > first {
+            let call = player.step();
+            let direction = player.direction(sender);
+            let resync = resync && at + last == to;
+            let hole = Hole { direction, call, offset: 0, len: (last - first) as u64, lost: true, resync };
+            player.item(&Item::Hole(hole));
+        }
+        if last < bytes.len() {
+            player.bytes(sender, &bytes[last..]);
+        }
+        at += bytes.len();
     }
 }
 
@@ -170,6 +287,66 @@ proptest! {
         let mut cuts = cuts.iter().copied().cycle();
         let pieces = cut(&lines, || cuts.next().unwrap_or(1));
         prop_assert_eq!(played(role, &pieces), played(role, &lines));
+    }
+
+    /// Whatever is lost, and whether or not the next record is found again: what is told is true, or nothing is.
+    #[test]
+    fn a_loss_never_makes_a_false_verdict(
+        which in 0_usize..1_000,
+        server: bool,
+        of_client: bool,
+        from in 0_usize..1_000,
+        len in 1_usize..400,
+        resync: bool,
+    ) {
+        let names = names();
+        let name = &names[which % names.len()];
+        let lines = load(name);
+        let role = if server { Role::Server } else { Role::Client };
+        let sender = if of_client { Role::Client } else { Role::Server };
+        let truth = result(Player::new(role), |player| { player.lines(&lines); });
+        let told = result(Player::new(role), |player| lossy(player, &lines, sender, from, len, resync));
+        let as_number = truth.split_once(' ').and_then(|(_, side_and_saw)| {
+            let number = side_and_saw.split_once("alert ")?.1.split(' ').next()?;
+            Some(format!("alert_{number} {}", side_and_saw.split(' ').next()?))
+        });
+        let (told_reason, truth_reason) = (reason(&told), reason(&truth));
+        prop_assert!(
+            told.is_empty() || told_reason == truth_reason || Some(told_reason) == as_number,
+            "{name}: told {told}, truth {truth}"
+        );
+    }
+
+    /// Nor does a start in the middle, at any byte of either direction.
+    #[test]
+    fn a_late_start_never_makes_a_false_verdict(
+        which in 0_usize..1_000,
+        server: bool,
+        role_known: bool,
+        skip in 0_usize..2_000,
+    ) {
+        let names = names();
+        let name = &names[which % names.len()];
+        let mut lines = load(name);
+        let role = if server { Role::Server } else { Role::Client };
+        let truth = reason(&result(Player::new(role), |player| { player.lines(&lines); }));
+        let mut left = skip;
+        lines.retain_mut(|line| match line {
+            Line::Bytes(_, bytes) => {
+                let gone = left.min(bytes.len());
+                left -= gone;
+                bytes.drain(..gone);
+                !bytes.is_empty()
+            }
+            _ => left == 0,
+        });
+        let late = Player::on(role, connection(role_known.then_some(role), false));
+        let told = reason(&result(late, |player| { player.lines(&lines); }));
+        let number = truth == "unknown_psk_identity local" || truth.starts_with("no_shared") || truth.starts_with("wrong");
+        prop_assert!(
+            told.is_empty() || told == truth || (number && told.starts_with("alert_")),
+            "{name}: told {told}, truth {truth}"
+        );
     }
 
     #[test]
