@@ -315,6 +315,8 @@ const _: () = assert!(size_of::<KernelLayout>() == 26 * 4);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: all are `#[repr(C)]`, `Copy`, without padding and without references.
+    unsafe impl aya::Pod for super::EventHeader {}
+    unsafe impl aya::Pod for super::Descriptor {}
     unsafe impl aya::Pod for super::FdKey {}
     unsafe impl aya::Pod for super::FdRef {}
     unsafe impl aya::Pod for super::TargetInfo {}

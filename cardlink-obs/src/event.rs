@@ -158,6 +158,12 @@ pub enum Event<'a> {
         first: i32,
         last: i32,
     },
+    /// These are all the descriptors that the process has (after an exec).
+    Held {
+        at: u64,
+        tgid: u32,
+        fds: Vec<i32>,
+    },
     Shutdown {
         holder: Holder,
         stream: StreamId,
@@ -177,6 +183,8 @@ pub enum Event<'a> {
     Sample {
         at: u64,
         pid: u32,
+        /// The agent's own.
+        own: bool,
         figures: Figures,
     },
     /// So many events found the ring full since this was last told.
@@ -199,6 +207,7 @@ impl Event<'_> {
             | Self::Opened { at, .. }
             | Self::Closed { at, .. }
             | Self::ClosedRange { at, .. }
+            | Self::Held { at, .. }
             | Self::Blind { at, .. }
             | Self::Sample { at, .. }
             | Self::Lost { at, .. }

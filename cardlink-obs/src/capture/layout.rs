@@ -10,11 +10,15 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// Why the layout could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    #[error("this kernel has no type information at {VMLINUX}: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (all Debian kernels since 5.10 are)")]
+    #[error(
+        "this kernel has no type information at {VMLINUX}: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (all Debian kernels since 5.10 are)"
+    )]
     NoBtf,
     #[error("the kernel's type information at {VMLINUX} cannot be read: {0}")]
     Unreadable(String),
-    #[error("this kernel's `struct {structure}` has no member `{member}`: please report it with the output of `uname -r`")]
+    #[error(
+        "this kernel's `struct {structure}` has no member `{member}`: please report it with the output of `uname -r`"
+    )]
     NoMember { structure: &'static str, member: &'static str },
 }
 

@@ -8,7 +8,9 @@ use super::{
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId},
+    programs::{
+        ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId,
+    },
 };
 use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
 use std::{
@@ -18,6 +20,12 @@ use std::{
 
 /// The committed object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/cardlink-obs.bpf.o"));
+
+/// The first digits of the committed object's hash, from its manifest.
+pub fn object_id() -> &'static str {
+    const MANIFEST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/cardlink-obs.bpf.manifest"));
+    MANIFEST.lines().find_map(|line| line.strip_prefix("object: ")).and_then(|hash| hash.get(..12)).unwrap_or("unknown")
+}
 
 /// Sizes and switches of the kernel side.
 #[derive(Debug, Clone)]
@@ -57,7 +65,9 @@ pub enum LoadError {
     Layout(#[from] LayoutError),
     #[error("tracefs is not mounted and cannot be: {0}; mount it with `mount -t tracefs nodev /sys/kernel/tracing`")]
     Tracefs(io::Error),
-    #[error("not permitted to load BPF programs: run as root (sudo), or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")]
+    #[error(
+        "not permitted to load BPF programs: run as root (sudo), or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+    )]
     NotPermitted,
     #[error("cannot read the BPF object {path}: {error}", path = .0.display(), error = .1)]
     Object(PathBuf, io::Error),
@@ -232,11 +242,7 @@ fn read_aligned(path: &Path) -> io::Result<Vec<u8>> {
 
 fn refused(error: &EbpfError) -> LoadError {
     let text = chain(error);
-    if lacks_privilege(&text) {
-        LoadError::NotPermitted
-    } else {
-        LoadError::Refused(text)
-    }
+    if lacks_privilege(&text) { LoadError::NotPermitted } else { LoadError::Refused(text) }
 }
 
 /// EPERM is a missing privilege; EACCES is the verifier's "no".

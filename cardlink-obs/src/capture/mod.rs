@@ -1,7 +1,324 @@
 //! The kernel's side: loader, targets, descriptors, event reader. The only code that knows aya.
 
+pub mod command;
+pub mod host;
 pub mod layout;
+pub mod ledger;
 pub mod loader;
 pub mod probes;
+mod reader;
+pub mod sampler;
+pub mod selector;
+mod snapshot;
+pub mod sockets;
+mod targets;
 pub mod tracefs;
-mod ttys;
+pub mod ttys;
+
+use crate::event::{Event, ProcessOrigin};
+use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
+use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
+use ledger::{Ledger, Received};
+use loader::{Attached, Kernel, KernelSettings, LoadError};
+use nix::time::{ClockId, clock_gettime};
+use probes::Family;
+use reader::Record;
+use selector::Selectors;
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    os::fd::{AsFd as _, BorrowedFd},
+    time::Duration,
+};
+use targets::{Change, Targets};
+
+/// Probes that are attached while there is a target.
+const WITH_TARGET: [Family; 3] = [Family::Descriptor, Family::Transfer, Family::Blind];
+
+/// How often the set of targets is looked over, and the ledger read.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How the capture is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub selectors: Selectors,
+    pub kernel: KernelSettings,
+    /// Between two process samples; zero for none.
+    pub sample_every: Duration,
+}
+
+/// The running capture.
+pub struct Capture {
+    kernel: Kernel,
+    ring: RingBuf<MapData>,
+    descriptors: BpfHashMap<MapData, FdKey, FdRef>,
+    streams: BpfHashMap<MapData, u64, StreamState>,
+    policies: BpfHashMap<MapData, u64, u8>,
+    diagnostics: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
+    targets: Targets,
+    ledger: Ledger,
+    received: Received,
+    /// Events that capture made itself and that wait for their turn.
+    made: VecDeque<Event<'static>>,
+    sample_every: Duration,
+    next_look: u64,
+    next_sample: u64,
+    lost_told: u64,
+}
+
+/// Nanoseconds since boot, as the kernel side stamps its events.
+pub fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .map_or(0, |time| u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Capture {
+    /// Loads the kernel side, attaches what tells of processes, and takes in the targets that are there.
+    pub fn start(mut settings: Settings) -> Result<Self, LoadError> {
+        settings.kernel.tell_strangers = settings.selectors.looks_for_others() && !settings.selectors.only_comms();
+        let mut kernel = Kernel::load(&settings.kernel)?;
+        let ring = kernel.ring()?;
+        let mut comms = kernel.comms()?;
+        if settings.selectors.only_comms() {
+            for name in &settings.selectors.comms {
+                targets::announce_comm(&mut comms, name)?;
+            }
+        }
+        let targets = Targets::new(settings.selectors, kernel.targets()?, comms);
+        let mut capture = Self {
+            ring,
+            descriptors: kernel.descriptors()?,
+            streams: kernel.streams()?,
+            policies: kernel.policies()?,
+            diagnostics: (settings.kernel.bpf_log_level > 0).then(|| kernel.diagnostics()).flatten(),
+            ledger: Ledger::new(kernel.ledger()?),
+            received: Received::default(),
+            targets,
+            made: VecDeque::new(),
+            sample_every: settings.sample_every,
+            next_look: 0,
+            next_sample: 0,
+            lost_told: 0,
+            kernel,
+        };
+        // Attach, then snapshot, then reconcile: what happens meanwhile is in the ring.
+        capture.kernel.attach(&[Family::Process])?;
+        capture.look(now())?;
+        Ok(capture)
+    }
+
+    /// Watches one more process, from outside the selectors (`-- COMMAND`).
+    pub fn watch(&mut self, pid: u32, target: &str) -> Result<(), LoadError> {
+        self.kernel.attach(&WITH_TARGET)?;
+        self.take_in(pid, target, ProcessOrigin::Found, now())
+    }
+
+    pub fn probes(&self) -> &[Attached] {
+        &self.kernel.probes
+    }
+
+    /// Pids that are watched, with their target's name.
+    pub fn watched(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.targets.iter()
+    }
+
+    pub fn ledger(&self) -> (&Ledger, &Received) {
+        (&self.ledger, &self.received)
+    }
+
+    /// Becomes readable (edge-triggered) when the kernel side forces a wake-up: at a quarter full.
+    pub fn ring_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+
+    /// Hands on all that has happened, in order; ends with a tick. Returns how many events came from the ring.
+    pub fn drain(&mut self, handle: &mut impl FnMut(Event<'_>)) -> Result<u64, LoadError> {
+        let mut count = 0;
+        self.hand_on_made(handle);
+        while let Some(step) = self.next_step(handle) {
+            count += 1;
+            let Some(pending) = step else { continue };
+            self.settle(pending)?;
+            self.hand_on_made(handle);
+        }
+        if let Some(diagnostics) = &mut self.diagnostics {
+            diagnostics.flush();
+        }
+        let now = now();
+        if now >= self.next_look {
+            self.look(now)?;
+        }
+        self.hand_on_made(handle);
+        handle(Event::Tick { now });
+        Ok(count)
+    }
+
+    /// Takes one record out of the ring and hands it on, or says what else it asks for; `None` when the ring is empty.
+    fn next_step(&mut self, handle: &mut impl FnMut(Event<'_>)) -> Option<Option<Pending>> {
+        let item = self.ring.next()?;
+        Some(match reader::read(&item) {
+            Ok(Record::Event(event)) => {
+                self.received.decoded += 1;
+                handle(event);
+                None
+            }
+            Ok(Record::Opened { event, polls_matter }) => {
+                handle(event);
+                Some(Pending::Opened { polls_matter })
+            }
+            Ok(Record::Forked { at, parent, child }) => Some(Pending::Forked { at, parent, child }),
+            Ok(Record::Exec { at, pid, comm, stranger }) => Some(Pending::Exec { at, pid, comm, stranger }),
+            Ok(Record::Exited { at, pid }) => Some(Pending::Exited { at, pid }),
+            Err(_) => {
+                self.received.undecodable += 1;
+                None
+            }
+        })
+    }
+
+    /// A stream ended: the kernel side may forget it.
+    pub fn release(&mut self, identity: u64) {
+        let _ = self.streams.remove(&identity);
+        let _ = self.policies.remove(&identity);
+    }
+
+    /// Nothing more is wanted of a stream.
+    pub fn quiet(&mut self, identity: u64) {
+        let _ = self.policies.insert(identity, policy::QUIET, 0);
+    }
+
+    /// Detaches everything but keeps what is in the ring.
+    pub fn detach(&mut self) {
+        self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind, Family::Process]);
+    }
+
+    fn hand_on_made(&mut self, handle: &mut impl FnMut(Event<'_>)) {
+        while let Some(event) = self.made.pop_front() {
+            handle(event);
+        }
+    }
+
+    fn settle(&mut self, pending: Pending) -> Result<(), LoadError> {
+        self.received.decoded += 1;
+        match pending {
+            Pending::Opened { polls_matter: true } => self.kernel.attach(&[Family::Poll]),
+            Pending::Opened { polls_matter: false } => Ok(()),
+            Pending::Forked { at, parent, child } => {
+                if let Some(target) = self.targets.forked(parent, child) {
+                    let comm = host::comm(child).or_else(|| host::comm(parent)).unwrap_or_else(|| target.clone());
+                    self.seen(at, child, comm, target, ProcessOrigin::Forked { parent });
+                }
+                Ok(())
+            }
+            Pending::Exec { at, pid, comm, stranger } => self.executed(at, pid, comm, stranger),
+            Pending::Exited { at, pid } => {
+                if self.targets.ended(pid) {
+                    self.forget(pid);
+                    self.made.push_back(Event::ProcessEnded { at, pid });
+                }
+                self.detach_without_targets();
+                Ok(())
+            }
+        }
+    }
+
+    fn executed(&mut self, at: u64, pid: u32, comm: String, stranger: bool) -> Result<(), LoadError> {
+        if let Some(target) = self.targets.name(pid).map(str::to_owned) {
+            self.seen(at, pid, comm, target, ProcessOrigin::Exec);
+            let fds = host::descriptors(pid).into_iter().map(|(fd, _)| fd).collect();
+            self.made.push_back(Event::Held { at, tgid: pid, fds });
+            return Ok(());
+        }
+        if !stranger {
+            // The kernel side took it in by its name.
+            self.kernel.attach(&WITH_TARGET)?;
+            self.targets.taken_in(pid, &comm);
+            let target = comm.clone();
+            self.seen(at, pid, comm, target, ProcessOrigin::Exec);
+            return Ok(());
+        }
+        if self.targets.selectors().by_program()
+            && self.targets.selectors().matches(pid, &std::collections::HashSet::new())
+        {
+            let name = self.targets.selectors().name_of(pid);
+            self.kernel.attach(&WITH_TARGET)?;
+            return self.take_in(pid, &name, ProcessOrigin::Exec, at);
+        }
+        Ok(())
+    }
+
+    fn seen(&mut self, at: u64, pid: u32, comm: String, target: String, origin: ProcessOrigin) {
+        self.made.push_back(Event::ProcessSeen { at, pid, comm: Cow::Owned(comm), target: Cow::Owned(target), origin });
+    }
+
+    /// Watches a process and tells what it has open.
+    fn take_in(&mut self, pid: u32, target: &str, origin: ProcessOrigin, at: u64) -> Result<(), LoadError> {
+        self.targets.add(pid, target, at)?;
+        let comm = host::comm(pid).unwrap_or_else(|| target.to_owned());
+        self.seen(at, pid, comm, target.to_owned(), origin);
+        let snapshot = snapshot::of(pid, at);
+        self.made.extend(snapshot.events);
+        if snapshot.polls_matter {
+            self.kernel.attach(&[Family::Poll])?;
+        }
+        Ok(())
+    }
+
+    /// Once a second: who came, who went, what was lost, what the figures are.
+    fn look(&mut self, now: u64) -> Result<(), LoadError> {
+        self.next_look = now + u64::try_from(LOOK_EVERY.as_nanos()).unwrap_or(u64::MAX);
+        for change in self.targets.look() {
+            match change {
+                Change::Came { pid, target } => {
+                    self.kernel.attach(&WITH_TARGET)?;
+                    self.take_in(pid, &target, ProcessOrigin::Found, now)?;
+                }
+                Change::Went { pid } => {
+                    self.forget(pid);
+                    self.made.push_back(Event::ProcessEnded { at: now, pid });
+                }
+            }
+        }
+        self.detach_without_targets();
+        self.ledger.read();
+        let lost = self.ledger.lost();
+        if lost > self.lost_told {
+            self.made.push_back(Event::Lost { at: now, events: lost - self.lost_told });
+            self.lost_told = lost;
+        }
+        if !self.sample_every.is_zero() && now >= self.next_sample {
+            self.next_sample = now + u64::try_from(self.sample_every.as_nanos()).unwrap_or(u64::MAX);
+            let own = std::process::id();
+            let pids: Vec<u32> = self.targets.iter().map(|(pid, _)| pid).chain([own]).collect();
+            for pid in pids {
+                if let Some(figures) = sampler::sample(pid) {
+                    self.made.push_back(Event::Sample { at: now, pid, own: pid == own, figures });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the descriptors of a process that ended out of the kernel side's table.
+    fn forget(&mut self, pid: u32) {
+        let gone: Vec<FdKey> = self.descriptors.keys().flatten().filter(|key| key.tgid == pid).collect();
+        for key in gone {
+            let _ = self.descriptors.remove(&key);
+        }
+    }
+
+    /// Every probe taxes the whole host a little: without a target only those stay that wait for one.
+    fn detach_without_targets(&mut self) {
+        if self.targets.is_empty() {
+            self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind]);
+        }
+    }
+}
+
+/// What a record asks for once the ring is not borrowed any more.
+enum Pending {
+    Opened { polls_matter: bool },
+    Forked { at: u64, parent: u32, child: u32 },
+    Exec { at: u64, pid: u32, comm: String, stranger: bool },
+    Exited { at: u64, pid: u32 },
+}

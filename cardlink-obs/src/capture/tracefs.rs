@@ -15,8 +15,14 @@ pub fn ensure() -> io::Result<bool> {
     if root().is_some() {
         return Ok(false);
     }
-    mount(Some("tracefs"), PLACES[0], Some("tracefs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, None::<&str>)
-        .map_err(io::Error::from)?;
+    mount(
+        Some("tracefs"),
+        PLACES[0],
+        Some("tracefs"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        None::<&str>,
+    )
+    .map_err(io::Error::from)?;
     Ok(true)
 }
 

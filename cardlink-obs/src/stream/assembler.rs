@@ -83,14 +83,8 @@ impl Assembler {
         if data.total > carried && data.rest != Rest::Whole {
             let lost = data.rest == Rest::Cut;
             self.lost |= lost;
-            let hole = Hole {
-                direction,
-                call,
-                offset: data.offset + carried,
-                len: data.total - carried,
-                lost,
-                resync: false,
-            };
+            let hole =
+                Hole { direction, call, offset: data.offset + carried, len: data.total - carried, lost, resync: false };
             sink(Item::Hole(hole));
         }
         let lane = if data.write { &mut self.write } else { &mut self.read };

@@ -76,7 +76,8 @@ impl<T> Table<T> {
         }
         if self.find(id).is_none() {
             ended.extend(self.end(id.identity, at));
-            let entry = Entry { id, assembler: Assembler::default(), value: make(), holders: Vec::new(), orphaned: None };
+            let entry =
+                Entry { id, assembler: Assembler::default(), value: make(), holders: Vec::new(), orphaned: None };
             self.streams.insert(id.identity, entry);
         }
         self.hold(holder, id.identity);
@@ -115,6 +116,12 @@ impl<T> Table<T> {
     pub fn close_range(&mut self, tgid: u32, first: i32, last: i32, at: u64) -> Vec<Ended<T>> {
         let gone: Vec<Holder> =
             self.held.keys().filter(|h| h.tgid == tgid && (first..=last).contains(&h.fd)).copied().collect();
+        gone.into_iter().filter_map(|holder| self.release(holder, at, false)).collect()
+    }
+
+    /// A process has only these descriptors left.
+    pub fn retain(&mut self, tgid: u32, fds: &[i32], at: u64) -> Vec<Ended<T>> {
+        let gone: Vec<Holder> = self.held.keys().filter(|h| h.tgid == tgid && !fds.contains(&h.fd)).copied().collect();
         gone.into_iter().filter_map(|holder| self.release(holder, at, false)).collect()
     }
 

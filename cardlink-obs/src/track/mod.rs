@@ -6,5 +6,5 @@ pub mod at;
 pub mod connection;
 mod handshake;
 
-pub use at::fuzz as fuzz_at;
-pub use connection::fuzz_connection;
+pub use at::{AtSettings, AtTracker, fuzz as fuzz_at};
+pub use connection::{ConnectionTracker, Settings as ConnectionSettings, fuzz_connection};

@@ -41,6 +41,8 @@ pub struct Heard {
     pub masked: u8,
     /// The byte is the first of a line, framing included.
     pub begins: bool,
+    /// The byte is the line feed of the line that has just ended with a carriage return.
+    pub trails: bool,
     pub line: Option<Line>,
 }
 
@@ -130,7 +132,7 @@ impl Reader {
         let begins = match (self.frame, byte) {
             (Frame::Ending, b'\n') => {
                 self.frame = Frame::Between;
-                return Heard { masked: byte, begins: false, line: None };
+                return Heard { masked: byte, begins: false, trails: true, line: None };
             }
             (Frame::Between | Frame::Ending, _) => {
                 self.frame = Frame::Inside;
@@ -149,11 +151,11 @@ impl Reader {
                 self.state = State::Start;
                 line
             };
-            return Heard { masked: byte, begins, line };
+            return Heard { masked: byte, begins, trails: false, line };
         }
         let prompt = byte == b'>' && matches!(self.state, State::Start) && !self.body_next && !context.data;
         let masked = self.step(byte, context);
-        Heard { masked, begins, line: prompt.then_some(Line::Prompt) }
+        Heard { masked, begins, trails: false, line: prompt.then_some(Line::Prompt) }
     }
 
     fn step(&mut self, byte: u8, context: Context) -> u8 {

@@ -133,7 +133,7 @@ impl Dialogue {
     pub fn read(&mut self, byte: u8) -> Heard {
         self.detection.read_byte();
         if self.mode == Mode::Multiplexed {
-            return Heard { masked: STRAY, begins: false, line: None };
+            return Heard { masked: STRAY, begins: false, trails: false, line: None };
         }
         let number = self.reader.in_digits();
         let headed = self.reader.headed();

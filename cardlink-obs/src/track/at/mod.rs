@@ -78,6 +78,8 @@ pub struct AtTracker {
     zeroes: ZeroReads,
     /// When the first byte of the current line was read.
     line_began: Stamp,
+    /// The last line was a final result code, and its line feed may still come.
+    answer_trails: bool,
     /// Observed, but not handed on yet.
     told: Vec<Observation>,
 }
@@ -91,6 +93,7 @@ impl AtTracker {
             dialogue: Dialogue::new(),
             zeroes: ZeroReads::default(),
             line_began: Stamp::default(),
+            answer_trails: false,
             told: Vec::new(),
         }
     }
@@ -189,10 +192,15 @@ impl AtTracker {
             let heard = self.dialogue.read(byte);
             if heard.begins {
                 self.line_began = call.exit;
+                self.answer_trails = false;
+            }
+            if heard.trails && self.answer_trails {
+                self.wait.trailed(&call);
             }
             if let Some(line) = heard.line {
                 let when = When { began: self.line_began, ended: call.exit };
                 let answered = self.pairing.line(line, when, &mut self.told);
+                self.answer_trails = answered.is_some();
                 self.wait.answered(answered, call.tid);
             }
             if !self.goes_on(out) {

@@ -73,6 +73,15 @@ impl WaitMeter {
         }
     }
 
+    /// The line feed of the final result code came in a read of its own: waiting for it is no wait.
+    pub(super) fn trailed(&mut self, call: &Call) {
+        if let Some(wait) = &mut self.wait {
+            wait.answered = call.exit;
+            wait.until = call.exit;
+            wait.total = Duration::ZERO;
+        }
+    }
+
     pub(super) fn polled(&mut self, call: &Call) {
         if self.fresh && call.exit.since(call.enter) < OTHER_BUSINESS {
             self.soon = Some(call.tid);

@@ -269,6 +269,8 @@ fn a_program_that_misses_the_final_result_waits() {
     bench.write(b"AT\r").told(&["AT+CSQ program waited 3000000"]);
     // One that does not wait, and sleeps elsewhere.
     bench.poll(100).read(1, b"\r\nOK\r\n").sleep(5_000_000).write(b"AT\r").told(&["AT ok 101 first=101"]);
+    // One that reads byte by byte has not waited for the line feed.
+    bench.read(1, b"\r\nOK\r").poll(10).read(1, b"\n").write(b"AT\r").told(&["AT ok 1 first=1"]);
     // Many short polls are one wait; closing ends it.
     bench.read(1, b"\r\nOK\r\n").poll(100_000).sleep(9).poll(100_000).sleep(1000).close();
     bench.told(&["AT ok 1 first=1", "AT program waited 200000"]);

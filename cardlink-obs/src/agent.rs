@@ -1,0 +1,180 @@
+//! The loop that owns a run: events in, observations out, until it is told to stop.
+
+use crate::{
+    capture::{self, Capture, command::Running, loader::LoadError},
+    observation::Observation,
+    pipeline::Pipeline,
+    sink::{Sink, recording::Recorder},
+};
+use nix::{
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        signal::{SigSet, Signal, kill},
+        signalfd::{SfdFlags, SignalFd},
+    },
+    unistd::Pid,
+};
+use std::{
+    io,
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
+
+/// The drain timer: quick while events come, slower when nothing does.
+const QUICK: Duration = Duration::from_millis(10);
+const SLOW: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_millis(200);
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a command may take to end once the agent was told to stop.
+const COMMAND_GRACE: Duration = Duration::from_millis(700);
+
+/// Signals that end a run, caught on a descriptor.
+pub struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    /// Must be called before any thread is started: threads inherit the mask.
+    pub fn block() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGINT);
+        set.add(Signal::SIGTERM);
+        set.thread_block()?;
+        Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
+    }
+
+    fn pending(&self) -> Option<i32> {
+        self.fd.read_signal().ok().flatten().and_then(|info| i32::try_from(info.ssi_signo).ok())
+    }
+}
+
+/// What a run is made of.
+pub struct Run<'a> {
+    pub capture: Capture,
+    pub pipeline: Pipeline,
+    pub sinks: Vec<Box<dyn Sink + 'a>>,
+    pub recorder: Option<Recorder>,
+    pub command: Option<Running>,
+    /// Called after each drain, for what is not an observation: the ledger, probes, ring use.
+    pub after_drain: Box<dyn FnMut(&Capture, &Pipeline, u64) + 'a>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The command's exit code, when there was one.
+    pub command: Option<i32>,
+    pub recorder: Option<Recorder>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl Run<'_> {
+    /// Runs until a signal comes or the command ends; drains what is left.
+    pub fn until_stopped(mut self, signals: &Signals) -> Result<Outcome, LoadError> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io_error)?;
+        // Edge-triggered: only a wake-up that the kernel side forces ends the wait, not data as such.
+        let ring = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+        epoll.add(self.capture.ring_fd(), ring).map_err(io_error)?;
+        epoll.add(signals.fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 1)).map_err(io_error)?;
+        let mut last_event = Instant::now();
+        let code = loop {
+            if self.drain()? > 0 {
+                last_event = Instant::now();
+            }
+            if let Some(signal) = signals.pending() {
+                break self.stop_command(signal)?;
+            }
+            if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
+                break Some(code);
+            }
+            let quiet = last_event.elapsed();
+            let wait = if quiet < SLOW_AFTER {
+                QUICK
+            } else if quiet < IDLE_AFTER {
+                SLOW
+            } else {
+                IDLE
+            };
+            let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
+            let _ = epoll.wait(&mut [EpollEvent::empty(); 2], timeout);
+        };
+        self.capture.detach();
+        self.drain()?;
+        self.finish();
+        Ok(Outcome { command: code, recorder: self.recorder })
+    }
+
+    fn drain(&mut self) -> Result<u64, LoadError> {
+        let Self { capture, pipeline, sinks, recorder, .. } = self;
+        let mut observations = Vec::new();
+        let count = capture.drain(&mut |event| {
+            if let Some(recorder) = recorder {
+                recorder.take(&event);
+            }
+            pipeline.handle(&event, &mut observations);
+            hand_out(&mut observations, sinks);
+        })?;
+        let orders = pipeline.take_orders();
+        for identity in orders.quiet {
+            capture.quiet(identity);
+        }
+        for identity in orders.released {
+            capture.release(identity);
+        }
+        for sink in sinks.iter_mut() {
+            sink.flush();
+        }
+        (self.after_drain)(&self.capture, &self.pipeline, count);
+        Ok(count)
+    }
+
+    fn finish(&mut self) {
+        let mut observations = Vec::new();
+        self.pipeline.finish(capture::now(), &mut observations);
+        hand_out(&mut observations, &mut self.sinks);
+        for sink in &mut self.sinks {
+            sink.flush();
+        }
+    }
+
+    /// Ctrl-C reaches the command by itself; a SIGTERM is passed on. It gets a moment to end.
+    fn stop_command(&mut self, signal: i32) -> Result<Option<i32>, LoadError> {
+        let Some(command) = &mut self.command else { return Ok(None) };
+        if signal == Signal::SIGTERM as i32
+            && let Ok(pid) = i32::try_from(command.pid)
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let until = Instant::now() + COMMAND_GRACE;
+        loop {
+            if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
+                return Ok(Some(code));
+            }
+            if Instant::now() >= until {
+                return Ok(Some(128 + signal));
+            }
+            self.drain()?;
+            std::thread::sleep(QUICK);
+        }
+    }
+}
+
+/// Passes observations to every sink.
+pub fn hand_out(observations: &mut Vec<Observation>, sinks: &mut [Box<dyn Sink + '_>]) {
+    for observation in observations.drain(..) {
+        for sink in sinks.iter_mut() {
+            sink.take(&observation);
+        }
+    }
+}
+
+fn io_error(errno: nix::errno::Errno) -> LoadError {
+    LoadError::Map("EVENTS", format!("cannot wait for it: {errno}"))
+}

@@ -1,0 +1,132 @@
+//! The set of watched processes, here and in the kernel side's map.
+
+use super::{host, loader::LoadError, selector::Selectors};
+use aya::maps::{HashMap as BpfHashMap, MapData};
+use cardlink_obs_common::{Comm, TargetInfo};
+use std::collections::{HashMap, HashSet};
+
+/// A process came or went without an event that told it.
+#[derive(Debug)]
+pub enum Change {
+    Came { pid: u32, target: String },
+    Went { pid: u32 },
+}
+
+#[derive(Debug)]
+pub struct Targets {
+    selectors: Selectors,
+    kernel: BpfHashMap<MapData, u32, TargetInfo>,
+    /// Kept so that the map lives as long as its entries matter.
+    _comms: BpfHashMap<MapData, Comm, u8>,
+    names: HashMap<u32, String>,
+}
+
+/// Tells the kernel side a process name that makes a process a target at its exec.
+pub fn announce_comm(comms: &mut BpfHashMap<MapData, Comm, u8>, name: &str) -> Result<(), LoadError> {
+    let mut comm: Comm = [0; 16];
+    // The kernel keeps 15 bytes of a name.
+    for (slot, byte) in comm.iter_mut().zip(name.bytes().take(15)) {
+        *slot = byte;
+    }
+    comms.insert(comm, 1, 0).map_err(|error| LoadError::Map("COMMS", error.to_string()))
+}
+
+impl Targets {
+    pub fn new(
+        selectors: Selectors,
+        kernel: BpfHashMap<MapData, u32, TargetInfo>,
+        comms: BpfHashMap<MapData, Comm, u8>,
+    ) -> Self {
+        Self { selectors, kernel, _comms: comms, names: HashMap::new() }
+    }
+
+    pub fn selectors(&self) -> &Selectors {
+        &self.selectors
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.names.iter().map(|(pid, name)| (*pid, name.as_str()))
+    }
+
+    pub fn name(&self, pid: u32) -> Option<&str> {
+        self.names.get(&pid).map(String::as_str)
+    }
+
+    pub fn add(&mut self, pid: u32, name: &str, epoch: u64) -> Result<(), LoadError> {
+        let info = TargetInfo { epoch, tty_fds: [-1; 4] };
+        self.kernel.insert(pid, info, 0).map_err(|error| LoadError::Map("TARGETS", error.to_string()))?;
+        self.names.insert(pid, name.to_owned());
+        Ok(())
+    }
+
+    /// The kernel side put a child in already; returns its target when the parent is known.
+    pub fn forked(&mut self, parent: u32, child: u32) -> Option<String> {
+        let name = self.names.get(&parent)?.clone();
+        self.names.insert(child, name.clone());
+        Some(name)
+    }
+
+    /// The kernel side put a process in by its name.
+    pub fn taken_in(&mut self, pid: u32, name: &str) {
+        self.names.insert(pid, name.to_owned());
+    }
+
+    /// A process ended; whether it was watched.
+    pub fn ended(&mut self, pid: u32) -> bool {
+        let _ = self.kernel.remove(&pid);
+        self.names.remove(&pid).is_some()
+    }
+
+    /// Looks who matches now (with their descendants), and who is gone.
+    pub fn look(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let gone: Vec<u32> = self.names.keys().filter(|pid| !host::exists(**pid)).copied().collect();
+        for pid in gone {
+            self.ended(pid);
+            changes.push(Change::Went { pid });
+        }
+        if self.selectors.is_empty() {
+            return changes;
+        }
+        let mut found: Vec<(u32, String)> = Vec::new();
+        for pid in self.selectors.matching(std::process::id()) {
+            if !self.names.contains_key(&pid) {
+                found.push((pid, self.selectors.name_of(pid)));
+            }
+        }
+        if found.is_empty() {
+            return changes;
+        }
+        let parents = host::parents();
+        let mut taken: HashSet<u32> = found.iter().map(|(pid, _)| *pid).collect();
+        let roots = found.clone();
+        for pid in parents.keys() {
+            if taken.contains(pid) || self.names.contains_key(pid) || *pid == std::process::id() {
+                continue;
+            }
+            if let Some((_, name)) = roots.iter().find(|(root, _)| descends(*pid, *root, &parents)) {
+                taken.insert(*pid);
+                found.push((*pid, name.clone()));
+            }
+        }
+        changes.extend(found.into_iter().map(|(pid, target)| Change::Came { pid, target }));
+        changes
+    }
+}
+
+fn descends(pid: u32, ancestor: u32, parents: &HashMap<u32, u32>) -> bool {
+    let mut current = pid;
+    // A pid may be reused while the table is read: a bound keeps a loop from going round.
+    for _ in 0..64 {
+        match parents.get(&current) {
+            Some(parent) if *parent == ancestor => return true,
+            Some(parent) if *parent > 1 => current = *parent,
+            _ => return false,
+        }
+    }
+    false
+}

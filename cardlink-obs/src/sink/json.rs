@@ -1,0 +1,207 @@
+//! Observations as JSON, one object a line. `docs/trace.md` describes the fields.
+
+use super::{Sink, names::Names, text::Filter, wall::WallClock};
+use crate::observation::{Connection, Extensions, Handshake, Observation, Phases, Process, Stamp, TargetEvent, Tty};
+use serde_json::{Map, Value, json};
+use std::{io::Write, time::Duration};
+
+/// Writes observations as JSON lines.
+pub struct Json<W> {
+    out: W,
+    clock: WallClock,
+    names: Names,
+    filter: Filter,
+}
+
+impl<W: Write> Json<W> {
+    pub fn new(out: W, clock: WallClock, names: Names, filter: Filter) -> Self {
+        Self { out, clock, names, filter }
+    }
+}
+
+impl<W: Write> Sink for Json<W> {
+    fn take(&mut self, observation: &Observation) {
+        if self.filter.passes(observation) {
+            let value = to_json(observation, &self.clock, &self.names);
+            let _ = writeln!(self.out, "{value}");
+        }
+    }
+
+    fn flush(&mut self) {
+        let _ = self.out.flush();
+    }
+}
+
+/// An observation as a JSON object; durations are seconds, times ISO 8601 in UTC.
+pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> Value {
+    match observation {
+        Observation::ConnectionOpened(connection) => with(
+            json!({"type": "connection_opened", "time": clock.iso(connection.first_seen)}),
+            connection_json(connection),
+        ),
+        Observation::ConnectionClosed(closed) => with(
+            json!({
+                "type": "connection_closed",
+                "time": clock.iso(closed.at),
+                "outcome": closed.outcome.as_str(),
+                "spoke": closed.spoke,
+                "lifetime": seconds(closed.lifetime),
+                "bytes_read": closed.bytes_read,
+                "bytes_written": closed.bytes_written,
+                "incomplete": closed.incomplete,
+            }),
+            connection_json(&closed.connection),
+        ),
+        Observation::Handshake(handshake) => {
+            with(handshake_json(handshake, clock, names), connection_json(&handshake.connection))
+        }
+        Observation::AtCommand(command) => with(
+            json!({
+                "type": "at_command",
+                "time": clock.iso(command.end),
+                "command": command.name,
+                "line": command.line,
+                "result": command.result.to_string(),
+                "duration": seconds(command.duration()),
+                "first_byte": command.first_byte.map(|first| seconds(first.since(command.start))),
+                "prompt": command.prompt.map(seconds),
+                "information_lines": command.information_lines,
+                "incomplete": command.incomplete,
+            }),
+            tty_json(&command.tty),
+        ),
+        Observation::AtUnsolicited(code) => {
+            with(json!({"type": "at_unsolicited", "time": clock.iso(code.at), "code": code.code}), tty_json(&code.tty))
+        }
+        Observation::ProgramWait(wait) => with(
+            json!({
+                "type": "program_wait",
+                "time": clock.iso(wait.answered + wait.wait),
+                "interface": wait.interface.as_str(),
+                "command": wait.command,
+                "answered": clock.iso(wait.answered),
+                "wait": seconds(wait.wait),
+            }),
+            tty_json(&wait.tty),
+        ),
+        Observation::Process(sample) => with(
+            json!({
+                "type": "process",
+                "time": clock.iso(sample.at),
+                "cpu": seconds(sample.cpu),
+                "rss_bytes": sample.rss_bytes,
+                "vms_bytes": sample.vms_bytes,
+                "open_fds": sample.open_fds,
+                "threads": sample.threads,
+                "uptime": seconds(sample.uptime),
+            }),
+            process_json(&sample.process),
+        ),
+        Observation::Target(change) => with(
+            json!({
+                "type": "target",
+                "time": clock.iso(change.at),
+                "event": match change.event {
+                    TargetEvent::Found => "found",
+                    TargetEvent::Started => "started",
+                    TargetEvent::Ended => "ended",
+                },
+            }),
+            process_json(&change.process),
+        ),
+        Observation::Incomplete(incomplete) => json!({
+            "type": "incomplete",
+            "time": clock.iso(incomplete.at),
+            "target": &*incomplete.target,
+            "source": incomplete.source,
+            "bytes": incomplete.bytes,
+        }),
+        Observation::Blind(blind) => with(
+            json!({"type": "blind", "time": clock.iso(blind.at), "way": blind.way.as_str()}),
+            process_json(&blind.process),
+        ),
+    }
+}
+
+fn handshake_json(handshake: &Handshake, clock: &WallClock, names: &Names) -> Value {
+    let offset = |at: Stamp| seconds(at.since(handshake.start));
+    json!({
+        "type": "handshake",
+        "time": clock.iso(handshake.end),
+        "role": handshake.role.as_str(),
+        "result": if handshake.failure.is_some() { "failed" } else { "success" },
+        "duration": seconds(handshake.duration()),
+        "version": handshake.version.map(|version| version.to_string()),
+        "cipher_suite": handshake.chosen.map(|suite| suite.to_string()),
+        "offered": handshake.offered.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "identity": handshake.identity.as_ref().map(|identity| names.identity(identity)),
+        "identity_hint": handshake.identity_hint.as_ref().map(|hint| names.identity(hint)),
+        "asked": extensions(handshake.asked),
+        "granted": extensions(handshake.granted),
+        "resumed": handshake.resumed,
+        "phases": phases(handshake.phases),
+        "flights": handshake.flights.iter().map(|flight| json!({
+            "sender": flight.sender.as_str(),
+            "start": offset(flight.start),
+            "end": offset(flight.end),
+            "before": phases(flight.before),
+            "messages": flight.messages,
+        })).collect::<Vec<_>>(),
+        "failure": handshake.failure.as_ref().map(|failure| json!({
+            "reason": failure.reason.to_string(),
+            "side": failure.side.as_str(),
+            "step": failure.step,
+            "saw": failure.saw,
+            "advice": failure.advice,
+        })),
+        "partial": handshake.partial,
+        "incomplete": handshake.incomplete,
+    })
+}
+
+fn extensions(extensions: Extensions) -> Value {
+    json!({
+        "max_fragment_length": extensions.max_fragment_length,
+        "extended_master_secret": extensions.extended_master_secret,
+        "encrypt_then_mac": extensions.encrypt_then_mac,
+        "session_ticket": extensions.session_ticket,
+    })
+}
+
+fn phases(phases: Phases) -> Value {
+    json!({
+        "local_compute": seconds(phases.local_compute),
+        "peer_wait": seconds(phases.peer_wait),
+        "not_ready": seconds(phases.not_ready),
+    })
+}
+
+fn connection_json(connection: &Connection) -> Value {
+    with(
+        json!({
+            "connection": connection.number,
+            "local": connection.local.as_ref().map(ToString::to_string),
+            "peer": connection.peer.as_ref().map(ToString::to_string),
+        }),
+        process_json(&connection.process),
+    )
+}
+
+fn tty_json(tty: &Tty) -> Value {
+    with(json!({"device": &*tty.path}), process_json(&tty.process))
+}
+
+fn process_json(process: &Process) -> Value {
+    json!({"target": &*process.target, "pid": process.pid, "comm": &*process.comm})
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+/// Puts the members of `more` behind those of `object`.
+fn with(object: Value, more: Value) -> Value {
+    let (Value::Object(mut object), Value::Object(more)) = (object, more) else { return Value::Object(Map::new()) };
+    object.extend(more);
+    Value::Object(object)
+}

@@ -1,0 +1,205 @@
+//! Observations become metrics.
+
+mod bounded;
+pub mod own;
+mod processes;
+mod registry;
+pub mod table;
+
+pub use registry::Registry;
+
+use super::Sink;
+use crate::observation::{
+    AtCommand, ConnectionClosed, ConnectionOutcome, FailureReason, Handshake, Observation, ProgramWait, Side,
+    TargetChange, TargetEvent,
+};
+use bounded::Bounded;
+use processes::Processes;
+use std::{collections::HashSet, sync::Arc};
+
+const MAX_TARGETS: usize = 64;
+const MAX_DEVICES: usize = 64;
+const MAX_COMMANDS: usize = 200;
+const MAX_SUITES: usize = 64;
+
+/// Reasons that are announced at 0, with the side that they belong to most.
+const REASONS: [(FailureReason, Side); 14] = [
+    (FailureReason::UnknownPskIdentity, Side::Local),
+    (FailureReason::UnknownPskIdentity, Side::Peer),
+    (FailureReason::WrongKey, Side::Local),
+    (FailureReason::WrongKey, Side::Peer),
+    (FailureReason::NoSharedCipher, Side::Local),
+    (FailureReason::NoSharedCipher, Side::Peer),
+    (FailureReason::ProtocolVersion, Side::Local),
+    (FailureReason::ProtocolVersion, Side::Peer),
+    (FailureReason::RecordOverflow, Side::Local),
+    (FailureReason::DecodeError, Side::Local),
+    (FailureReason::PeerClosed, Side::Peer),
+    (FailureReason::PeerReset, Side::Peer),
+    (FailureReason::Timeout, Side::Peer),
+    (FailureReason::LocalError, Side::Local),
+];
+
+/// The metrics sink.
+pub struct Metrics {
+    registry: Arc<Registry>,
+    targets: Bounded,
+    devices: Bounded,
+    commands: Bounded,
+    suites: Bounded,
+    announced: HashSet<(String, String)>,
+    processes: Processes,
+}
+
+impl Metrics {
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self {
+            registry,
+            targets: Bounded::new(MAX_TARGETS),
+            devices: Bounded::new(MAX_DEVICES),
+            commands: Bounded::new(MAX_COMMANDS),
+            suites: Bounded::new(MAX_SUITES),
+            announced: HashSet::new(),
+            processes: Processes::default(),
+        }
+    }
+
+    /// Counters start at 0 for every known label set: `increase()` would miss the night's only failure otherwise.
+    fn announce_target(&mut self, target: &str) {
+        if !self.announced.insert((target.to_owned(), String::new())) {
+            return;
+        }
+        let registry = &self.registry;
+        for outcome in [
+            ConnectionOutcome::Handshake,
+            ConnectionOutcome::NoClientHello,
+            ConnectionOutcome::NotTls,
+            ConnectionOutcome::Unknown,
+        ] {
+            registry.add(&table::TLS_CONNECTIONS, &[target, outcome.as_str()], 0.0);
+        }
+        registry.shift(&table::TLS_CONNECTIONS_ACTIVE, &[target], 0.0);
+        for result in ["success", "failed"] {
+            registry.announce(&table::TLS_HANDSHAKE_DURATION, &[target, result]);
+        }
+        for phase in ["local_compute", "peer_wait", "not_ready"] {
+            registry.announce(&table::TLS_HANDSHAKE_PHASE, &[target, phase]);
+        }
+        registry.announce(&table::TLS_CONNECTION_DURATION, &[target]);
+        self.announce_suite(target, "");
+    }
+
+    fn announce_suite(&mut self, target: &str, suite: &str) {
+        if !suite.is_empty() && !self.announced.insert((target.to_owned(), suite.to_owned())) {
+            return;
+        }
+        for (reason, side) in REASONS {
+            let labels = [target, "failed", suite, &reason.to_string(), side.as_str()];
+            self.registry.add(&table::TLS_HANDSHAKES, &labels, 0.0);
+        }
+        if !suite.is_empty() {
+            self.registry.add(&table::TLS_HANDSHAKES, &[target, "success", suite, "", ""], 0.0);
+        }
+    }
+
+    fn target(&mut self, name: &str) -> String {
+        let target = self.targets.fold(name);
+        self.announce_target(&target);
+        target
+    }
+
+    fn handshake(&mut self, handshake: &Handshake) {
+        let target = self.target(&handshake.connection.process.target);
+        let suite = self.suites.fold(&handshake.chosen.map(|suite| suite.to_string()).unwrap_or_default());
+        self.announce_suite(&target, &suite);
+        let result = if handshake.failure.is_some() { "failed" } else { "success" };
+        let (reason, side) = match &handshake.failure {
+            Some(failure) => (failure.reason.to_string(), failure.side.as_str()),
+            None => (String::new(), ""),
+        };
+        self.registry.increment(&table::TLS_HANDSHAKES, &[&target, result, &suite, &reason, side]);
+        if handshake.partial {
+            return;
+        }
+        self.registry.observe(&table::TLS_HANDSHAKE_DURATION, &[&target, result], handshake.duration().as_secs_f64());
+        let phases = handshake.phases;
+        for (phase, time) in
+            [("local_compute", phases.local_compute), ("peer_wait", phases.peer_wait), ("not_ready", phases.not_ready)]
+        {
+            self.registry.observe(&table::TLS_HANDSHAKE_PHASE, &[&target, phase], time.as_secs_f64());
+        }
+    }
+
+    fn closed(&mut self, closed: &ConnectionClosed) {
+        let target = self.target(&closed.connection.process.target);
+        self.registry.increment(&table::TLS_CONNECTIONS, &[&target, closed.outcome.as_str()]);
+        self.registry.shift(&table::TLS_CONNECTIONS_ACTIVE, &[&target], -1.0);
+        if closed.outcome == ConnectionOutcome::Handshake {
+            self.registry.observe(&table::TLS_CONNECTION_DURATION, &[&target], closed.lifetime.as_secs_f64());
+        }
+    }
+
+    fn at_command(&mut self, command: &AtCommand) {
+        let target = self.targets.fold(&command.tty.process.target);
+        let device = self.devices.fold(&command.tty.path);
+        let name = self.commands.fold(&command.name);
+        for result in ["ok", "error", "timeout"] {
+            self.registry.add(&table::AT_COMMANDS, &[&target, &device, &name, result], 0.0);
+        }
+        self.registry.increment(&table::AT_COMMANDS, &[&target, &device, &name, &command.result.to_string()]);
+        self.registry.observe(
+            &table::AT_COMMAND_DURATION,
+            &[&target, &device, &name],
+            command.duration().as_secs_f64(),
+        );
+        self.registry.announce(&table::PROGRAM_WAIT, &[&target, &device, "at"]);
+    }
+
+    fn program_wait(&mut self, wait: &ProgramWait) {
+        let target = self.targets.fold(&wait.tty.process.target);
+        let device = self.devices.fold(&wait.tty.path);
+        self.registry.observe(
+            &table::PROGRAM_WAIT,
+            &[&target, &device, wait.interface.as_str()],
+            wait.wait.as_secs_f64(),
+        );
+    }
+
+    fn target_changed(&mut self, change: &TargetChange) {
+        let target = self.target(&change.process.target);
+        match change.event {
+            TargetEvent::Ended => self.processes.ended(change.process.pid, &target, &self.registry),
+            TargetEvent::Found | TargetEvent::Started => {
+                self.processes.came(change.process.pid, &target, &self.registry);
+            }
+        }
+    }
+}
+
+impl Sink for Metrics {
+    fn take(&mut self, observation: &Observation) {
+        match observation {
+            Observation::ConnectionOpened(connection) => {
+                let target = self.target(&connection.process.target);
+                self.registry.shift(&table::TLS_CONNECTIONS_ACTIVE, &[&target], 1.0);
+            }
+            Observation::ConnectionClosed(closed) => self.closed(closed),
+            Observation::Handshake(handshake) => self.handshake(handshake),
+            Observation::AtCommand(command) => self.at_command(command),
+            Observation::AtUnsolicited(_) => {}
+            Observation::ProgramWait(wait) => self.program_wait(wait),
+            Observation::Process(sample) => {
+                let target = self.targets.fold(&sample.process.target);
+                self.processes.sampled(sample, &target, &self.registry);
+            }
+            Observation::Target(change) => self.target_changed(change),
+            Observation::Incomplete(incomplete) => {
+                self.registry.increment(&table::OWN_INCOMPLETE, &[incomplete.source]);
+            }
+            Observation::Blind(blind) => {
+                let target = self.target(&blind.process.target);
+                self.registry.increment(&table::OWN_BLIND, &[&target, blind.way.as_str()]);
+            }
+        }
+    }
+}

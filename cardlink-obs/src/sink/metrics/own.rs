@@ -1,0 +1,70 @@
+//! The agent's own figures: fates of events, verdicts of probes, the ring.
+
+use super::{Registry, table};
+use crate::{
+    capture::{Capture, loader::Attached},
+    observation::Stamp,
+};
+use cardlink_obs_common::EventHeader;
+use std::{collections::HashMap, mem::size_of, sync::Arc, time::Instant};
+
+pub struct Own {
+    registry: Arc<Registry>,
+    ring_bytes: u32,
+    told: HashMap<&'static str, u64>,
+    last: Instant,
+    most_used: f64,
+}
+
+impl Own {
+    pub fn new(registry: Arc<Registry>, ring_bytes: u32) -> Self {
+        registry.set(&table::OWN_RING_BYTES, &[], f64::from(ring_bytes));
+        let platform = format!("{}-linux", std::env::consts::ARCH);
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        registry.set(
+            &table::BUILD_INFO,
+            &[env!("CARGO_PKG_VERSION"), &platform, kernel.trim(), crate::capture::loader::object_id()],
+            1.0,
+        );
+        for source in ["tls", "at", "tcp", "ring"] {
+            registry.add(&table::OWN_INCOMPLETE, &[source], 0.0);
+        }
+        Self { registry, ring_bytes, told: HashMap::new(), last: Instant::now(), most_used: 0.0 }
+    }
+
+    /// The verdict of every probe.
+    pub fn probes(&self, probes: &[Attached]) {
+        self.registry.clear(&table::OWN_PROBE_STATUS);
+        for attached in probes {
+            let labels = [attached.probe.program, attached.verdict.as_str()];
+            self.registry.set(&table::OWN_PROBE_STATUS, &labels, 1.0);
+        }
+    }
+
+    /// Once a second at most: the counts that the kernel side keeps.
+    pub fn after_drain(&mut self, capture: &Capture, streams: usize, drained: u64) {
+        // The smallest event is a header and the smallest payload class: a lower bound of what was in use.
+        let used = drained as f64 * (size_of::<EventHeader>() + 72) as f64 / f64::from(self.ring_bytes.max(1));
+        self.most_used = self.most_used.max(used.min(1.0));
+        if self.last.elapsed().as_millis() < 1000 {
+            return;
+        }
+        self.last = Instant::now();
+        self.registry.set(&table::OWN_RING_USED, &[], self.most_used);
+        self.most_used = 0.0;
+        self.registry.set(&table::OWN_STREAMS, &[], streams as f64);
+        self.probes(capture.probes());
+        let (ledger, received) = capture.ledger();
+        for (fate, count) in ledger.counts() {
+            let before = self.told.insert(fate, count).unwrap_or(0);
+            self.registry.add(&table::OWN_EVENTS, &[fate], count.saturating_sub(before) as f64);
+        }
+        for (fate, count) in [("decoded", received.decoded), ("undecodable", received.undecodable)] {
+            let before = self.told.insert(fate, count).unwrap_or(0);
+            self.registry.add(&table::OWN_RECEIVED, &[fate], count.saturating_sub(before) as f64);
+        }
+        let wall = crate::sink::wall::WallClock::of_this_host();
+        let now = Stamp::from_nanos(crate::capture::now());
+        self.registry.set(&table::OWN_PAGE_TIME, &[], wall.epoch_seconds(now));
+    }
+}

@@ -1,0 +1,107 @@
+//! Names for what must not be shown as it is: an alias, or a keyed hash that two nights have in common.
+
+use crate::observation::PskIdentity;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use std::{
+    fs, io,
+    io::{Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+/// Where the hashing key lives, so that two nights compare.
+pub const KEY_PATH: &str = "/var/lib/cardlink-obs/hash.key";
+
+const KEY_BYTES: usize = 32;
+/// Hash bytes that are shown: 12 digits.
+const SHOWN: usize = 6;
+
+/// First byte of an identity that a recording holds in place of the real one: the rest are bytes of its hash.
+pub const MASKED: u8 = 0;
+
+/// Turns identities into names.
+#[derive(Clone)]
+pub struct Names {
+    key: [u8; KEY_BYTES],
+    clear: bool,
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Names").field("clear", &self.clear).finish_non_exhaustive()
+    }
+}
+
+impl Names {
+    /// With the key in `path`, which is made (0600) when it is not there.
+    pub fn with_key_file(path: &Path, clear: bool) -> io::Result<Self> {
+        match fs::File::open(path) {
+            Ok(mut file) => {
+                if file.metadata()?.permissions().mode() & 0o077 != 0 {
+                    return Err(io::Error::other(format!("others can read it: `chmod 600 {}`", path.display())));
+                }
+                let mut key = [0; KEY_BYTES];
+                file.read_exact(&mut key)?;
+                Ok(Self { key, clear })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                let names = Self::with_new_key(clear)?;
+                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                file.write_all(&names.key)?;
+                Ok(names)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// With a key that lives as long as the process.
+    pub fn with_new_key(clear: bool) -> io::Result<Self> {
+        let mut key = [0; KEY_BYTES];
+        fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+        Ok(Self { key, clear })
+    }
+
+    /// The name of a PSK identity: itself when asked for in clear, else a keyed hash.
+    pub fn identity(&self, identity: &PskIdentity) -> String {
+        let bytes = identity.expose();
+        if bytes.first() == Some(&MASKED) {
+            return shown(bytes.get(1..).unwrap_or_default());
+        }
+        if self.clear {
+            return String::from_utf8_lossy(bytes)
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect();
+        }
+        let room = bytes.len().saturating_sub(1);
+        shown(self.hash(bytes).get(..room.min(SHOWN)).unwrap_or_default())
+    }
+
+    /// What a recording holds in place of an identity: as long as it, and with the same name.
+    pub fn mask(&self, identity: &[u8]) -> Vec<u8> {
+        let mut masked = vec![MASKED; identity.len()];
+        let hash = self.hash(identity);
+        for (slot, byte) in masked.iter_mut().skip(1).zip(hash.iter().take(SHOWN)) {
+            *slot = *byte;
+        }
+        masked
+    }
+
+    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut mac = <Hmac<Sha256>>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn shown(hash: &[u8]) -> String {
+    let mut name = String::from("psk-");
+    for byte in hash.iter().take(SHOWN) {
+        name.push_str(&format!("{byte:02x}"));
+    }
+    name
+}

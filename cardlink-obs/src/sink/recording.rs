@@ -1,0 +1,298 @@
+//! Recordings: the events of a run, with what must not leave the host masked, to be replayed later without root.
+//!
+//! A file is a magic line, a header (JSON, with its length before it), and records. A record is a length (`u32`,
+//! little endian) and an event in postcard form; a length of 0 is the end mark, which a file that was cut off lacks.
+
+use super::names::Names;
+use crate::event::{Data, Endpoint, Event};
+use crate::protocol::{at::AtRedactor, tls::IdentityRedactor};
+use serde::{Deserialize, Serialize};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+const MAGIC: &[u8; 16] = b"cardlink-record\n";
+/// Version of the format that is written; older ones are still read.
+pub const VERSION: u32 = 1;
+const OLDEST: u32 = 1;
+/// A header or event beyond this is not one of ours.
+const MAX_RECORD: u32 = 1 << 20;
+
+/// What a recording says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Header {
+    pub version: u32,
+    /// The agent that wrote it.
+    pub agent: String,
+    pub host: String,
+    pub kernel: String,
+    /// Nanoseconds of the epoch at boot, as a decimal number.
+    pub boot: String,
+    /// 1 for the first file of a recording, counted up by rotation.
+    pub part: u32,
+}
+
+impl Header {
+    pub fn boot_nanos(&self) -> i128 {
+        self.boot.parse().unwrap_or(0)
+    }
+}
+
+/// Why a recording cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    Io(PathBuf, io::Error),
+    #[error("{path} is not a recording of cardlink-obs", path = .0.display())]
+    Foreign(PathBuf),
+    #[error("{path} was written in format {found}, this agent reads {OLDEST} to {VERSION}: use a newer cardlink-obs", path = .path.display())]
+    Version { path: PathBuf, found: u32 },
+    #[error("{path} ends in the middle, after {events} events: it was cut off, or is still being written", path = .path.display())]
+    Truncated { path: PathBuf, events: u64 },
+    #[error("{path} is damaged after {events} events: {reason}", path = .path.display())]
+    Damaged { path: PathBuf, events: u64, reason: String },
+}
+
+/// Writes a recording.
+pub struct Recorder {
+    path: PathBuf,
+    file: BufWriter<File>,
+    header: Header,
+    written: u64,
+    /// Bytes of one file; when it is reached the file becomes `PATH.1` and a new one begins. 0 for no limit.
+    limit: u64,
+    names: Names,
+    redactors: HashMap<u64, Redactor>,
+    /// The events that tell what is open: a new file begins with them.
+    standing: HashMap<Standing, Vec<u8>>,
+    buffer: Vec<u8>,
+    failed: Option<io::Error>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Standing {
+    Process(u32),
+    Stream(u64),
+}
+
+enum Redactor {
+    At(Box<AtRedactor>),
+    Tls(Box<IdentityRedactor>),
+}
+
+impl Recorder {
+    pub fn create(path: &Path, header: Header, limit: u64, names: Names) -> Result<Self, RecordingError> {
+        let file = begin(path, &header).map_err(|error| RecordingError::Io(path.to_path_buf(), error))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            header,
+            written: 0,
+            limit,
+            names,
+            redactors: HashMap::new(),
+            standing: HashMap::new(),
+            buffer: Vec::new(),
+            failed: None,
+        })
+    }
+
+    /// Writes one event. The first error ends the recording; [`Recorder::finish`] tells it.
+    pub fn take(&mut self, event: &Event<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.write(event) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
+        let redacted = self.redact(event);
+        let event = redacted.as_ref().unwrap_or(event);
+        self.buffer.clear();
+        let encoded = postcard::to_extend(event, std::mem::take(&mut self.buffer)).map_err(io::Error::other)?;
+        self.buffer = encoded;
+        self.note_standing(event);
+        put(&mut self.file, &self.buffer)?;
+        self.written += 4 + self.buffer.len() as u64;
+        if self.limit > 0 && self.written >= self.limit {
+            self.rotate()?;
+        }
+        Ok(())
+    }
+
+    fn note_standing(&mut self, event: &Event<'_>) {
+        match event {
+            Event::ProcessSeen { pid, .. } => {
+                self.standing.insert(Standing::Process(*pid), self.buffer.clone());
+            }
+            Event::ProcessEnded { pid, .. } => {
+                self.standing.remove(&Standing::Process(*pid));
+            }
+            Event::Opened { stream, .. } => {
+                self.standing.insert(Standing::Stream(stream.identity), self.buffer.clone());
+            }
+            Event::Closed { stream, last: true, .. } => {
+                self.standing.remove(&Standing::Stream(stream.identity));
+                self.redactors.remove(&stream.identity);
+            }
+            _ => {}
+        }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        end(&mut self.file)?;
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
+        fs::rename(&self.path, &old)?;
+        self.header.part += 1;
+        self.file = begin(&self.path, &self.header)?;
+        self.written = 0;
+        for key in [true, false] {
+            for (standing, bytes) in &self.standing {
+                if matches!(standing, Standing::Process(_)) == key {
+                    put(&mut self.file, bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The event with its secrets masked; `None` when it has none.
+    fn redact(&mut self, event: &Event<'_>) -> Option<Event<'static>> {
+        if let Event::Opened { stream, endpoint, .. } = event {
+            let names = &self.names;
+            self.redactors.entry(stream.identity).or_insert_with(|| match endpoint {
+                Endpoint::Tty { .. } => Redactor::At(Box::default()),
+                Endpoint::Tcp { .. } => Redactor::Tls(Box::new(IdentityRedactor::new(Box::new({
+                    let names = names.clone();
+                    move |identity: &[u8]| names.mask(identity)
+                })))),
+            });
+            return None;
+        }
+        let Event::Data(data) = event else { return None };
+        let redactor = self.redactors.get_mut(&data.stream.identity)?;
+        let mut bytes = data.bytes.clone().into_owned();
+        match (redactor, data.write) {
+            (Redactor::At(at), true) => at.write(&mut bytes),
+            (Redactor::At(at), false) => at.read(&mut bytes),
+            (Redactor::Tls(tls), write) => tls.mask(write, data.offset, data.total, &mut bytes),
+        }
+        (bytes != *data.bytes).then_some(Event::Data(Data { bytes: Cow::Owned(bytes), ..*data }))
+    }
+
+    /// Ends the recording; says how it went.
+    pub fn finish(mut self) -> Result<(), RecordingError> {
+        let result = match self.failed.take() {
+            Some(error) => Err(error),
+            None => end(&mut self.file),
+        };
+        result.map_err(|error| RecordingError::Io(self.path.clone(), error))
+    }
+}
+
+fn begin(path: &Path, header: &Header) -> io::Result<BufWriter<File>> {
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = BufWriter::with_capacity(1 << 16, file);
+    file.write_all(MAGIC)?;
+    put(&mut file, &serde_json::to_vec(header)?)?;
+    Ok(file)
+}
+
+fn put(file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    file.write_all(&len.to_le_bytes())?;
+    file.write_all(bytes)
+}
+
+fn end(file: &mut BufWriter<File>) -> io::Result<()> {
+    file.write_all(&0u32.to_le_bytes())?;
+    file.flush()
+}
+
+/// Reads a recording.
+pub struct Recording {
+    path: PathBuf,
+    file: BufReader<File>,
+    pub header: Header,
+    events: u64,
+    buffer: Vec<u8>,
+}
+
+impl Recording {
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let io = |error| RecordingError::Io(path.to_path_buf(), error);
+        let foreign = || RecordingError::Foreign(path.to_path_buf());
+        let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact(&mut magic).map_err(|_| foreign())?;
+        if magic != *MAGIC {
+            return Err(foreign());
+        }
+        let mut buffer = Vec::new();
+        match next_record(&mut file, &mut buffer) {
+            Ok(true) => {}
+            _ => return Err(foreign()),
+        }
+        let header: Header = serde_json::from_slice(&buffer).map_err(|_| foreign())?;
+        if !(OLDEST..=VERSION).contains(&header.version) {
+            return Err(RecordingError::Version { path: path.to_path_buf(), found: header.version });
+        }
+        Ok(Self { path: path.to_path_buf(), file, header, events: 0, buffer })
+    }
+
+    /// The next event; `None` at the end.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, RecordingError> {
+        match next_record(&mut self.file, &mut self.buffer) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(RecordingError::Truncated { path: self.path.clone(), events: self.events });
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(RecordingError::Damaged {
+                    path: self.path.clone(),
+                    events: self.events,
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => return Err(RecordingError::Io(self.path.clone(), error)),
+        }
+        self.events += 1;
+        match postcard::from_bytes(&self.buffer) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) => Err(RecordingError::Damaged {
+                path: self.path.clone(),
+                events: self.events - 1,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+}
+
+/// Reads a record into `buffer`; `false` at the end mark.
+fn next_record(file: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    let mut len = [0; 4];
+    file.read_exact(&mut len)?;
+    let len = u32::from_le_bytes(len);
+    if len == 0 {
+        return Ok(false);
+    }
+    if len > MAX_RECORD {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a record of an impossible length"));
+    }
+    buffer.resize(len as usize, 0);
+    file.read_exact(buffer)?;
+    Ok(true)
+}

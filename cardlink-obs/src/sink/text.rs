@@ -1,0 +1,328 @@
+//! The live view for people: the `strace` of this field.
+
+use super::{Sink, names::Names, wall::WallClock};
+use crate::observation::{
+    AtCommand, AtResult, AtUnsolicited, Blind, Connection, ConnectionClosed, ConnectionOutcome, Handshake, Observation,
+    Phases, ProgramWait, Role, Stamp, TargetChange, TargetEvent,
+};
+use anstyle::{AnsiColor, Style};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default();
+const DIM: Style = Style::new().dimmed();
+const HEAD: Style = Style::new().bold();
+
+/// Width of the bar that shows where the time went.
+const BAR: usize = 12;
+/// Shorter waits of a program are nobody's trouble.
+const TOLD_WAIT: Duration = Duration::from_millis(100);
+
+/// What is to be shown.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only what failed.
+    pub failed: bool,
+    /// Only what took at least so long.
+    pub slower: Option<Duration>,
+    /// Only this connection.
+    pub connection: Option<u64>,
+    /// Only peers whose address begins with this.
+    pub peer: Option<String>,
+    /// Unsolicited result codes and closes too.
+    pub all: bool,
+}
+
+impl Filter {
+    fn narrows(&self) -> bool {
+        self.failed || self.slower.is_some() || self.connection.is_some() || self.peer.is_some()
+    }
+
+    fn wants_connection(&self, connection: &Connection) -> bool {
+        self.connection.is_none_or(|number| number == connection.number)
+            && self.peer.as_ref().is_none_or(|peer| {
+                connection.peer.as_ref().is_some_and(|address| address.to_string().starts_with(peer.as_str()))
+            })
+    }
+
+    fn wants(&self, failed: bool, took: Duration) -> bool {
+        (!self.failed || failed) && self.slower.is_none_or(|limit| took >= limit)
+    }
+
+    /// Whether an observation passes.
+    pub fn passes(&self, observation: &Observation) -> bool {
+        let no_connection = self.connection.is_none() && self.peer.is_none();
+        match observation {
+            Observation::Handshake(handshake) => {
+                self.wants_connection(&handshake.connection)
+                    && self.wants(handshake.failure.is_some(), handshake.duration())
+            }
+            Observation::ConnectionOpened(connection) => {
+                self.wants_connection(connection) && !self.failed && self.slower.is_none()
+            }
+            Observation::ConnectionClosed(closed) => {
+                self.wants_connection(&closed.connection) && !self.failed && self.slower.is_none()
+            }
+            Observation::AtCommand(command) => {
+                no_connection && self.wants(is_failure(&command.result), command.duration())
+            }
+            Observation::ProgramWait(wait) => {
+                no_connection && !self.failed && self.slower.is_none_or(|l| wait.wait >= l)
+            }
+            Observation::AtUnsolicited(_) | Observation::Target(_) | Observation::Process(_) => !self.narrows(),
+            Observation::Incomplete(_) | Observation::Blind(_) => true,
+        }
+    }
+}
+
+fn is_failure(result: &AtResult) -> bool {
+    !matches!(result, AtResult::Ok | AtResult::Connect)
+}
+
+/// Writes observations as lines for people.
+pub struct Text<W> {
+    out: W,
+    clock: WallClock,
+    names: Names,
+    filter: Filter,
+    /// What the last heading was about, so that it is not said again.
+    heading: Option<(u64, String)>,
+}
+
+impl<W: Write> Text<W> {
+    pub fn new(out: W, clock: WallClock, names: Names, filter: Filter) -> Self {
+        Self { out, clock, names, filter, heading: None }
+    }
+
+    fn write(&mut self, observation: &Observation) -> io::Result<()> {
+        match observation {
+            Observation::Handshake(handshake) => self.handshake(handshake),
+            Observation::ConnectionClosed(closed) => self.closed(closed),
+            Observation::AtCommand(command) => self.at_command(command),
+            Observation::AtUnsolicited(code) if self.filter.all => self.unsolicited(code),
+            Observation::ProgramWait(wait) if wait.wait >= TOLD_WAIT => self.program_wait(wait),
+            Observation::Target(change) => self.target(change),
+            Observation::Blind(blind) => self.blind(blind),
+            Observation::Incomplete(incomplete) => {
+                let time = self.clock.time_of_day(incomplete.at);
+                let what = match incomplete.bytes {
+                    0 => String::from("events were lost"),
+                    bytes => format!("{bytes} bytes were lost"),
+                };
+                writeln!(self.out, "{time} {WARN}incomplete{WARN:#} {} {what}", incomplete.source)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn time(&self, at: Stamp) -> String {
+        self.clock.time_of_day(at)
+    }
+
+    fn connection_heading(&mut self, at: Stamp, connection: &Connection) -> io::Result<()> {
+        let arrow = match connection.role {
+            Some(Role::Client) => "→",
+            _ => "←",
+        };
+        let peer = connection.peer.as_ref().map_or_else(|| String::from("unknown peer"), ToString::to_string);
+        let time = self.time(at);
+        self.heading = None;
+        writeln!(self.out, "{time} {HEAD}#{}{HEAD:#} {} {arrow} {peer}", connection.number, connection.process.comm)
+    }
+
+    fn handshake(&mut self, handshake: &Handshake) -> io::Result<()> {
+        self.connection_heading(handshake.end, &handshake.connection)?;
+        let took = duration(handshake.duration());
+        let suite = handshake.chosen.map_or_else(String::new, |suite| format!("{suite}  "));
+        let split = split(handshake.role, handshake.phases);
+        match &handshake.failure {
+            None => writeln!(self.out, "  TLS   {GOOD}ok{GOOD:#}  {suite}{took}   {split}")?,
+            Some(failure) => {
+                writeln!(
+                    self.out,
+                    "  TLS   {BAD}FAILED {}{BAD:#} at {}   {suite}{took}   {split}",
+                    failure.reason, failure.step
+                )?;
+                writeln!(self.out, "    {DIM}saw{DIM:#}   {}", failure.saw)?;
+                writeln!(self.out, "    {DIM}do{DIM:#}    {}", failure.advice)?;
+            }
+        }
+        let details = self.details(handshake);
+        if !details.is_empty() {
+            writeln!(self.out, "    {DIM}{}{DIM:#}", details.join(" · "))?;
+        }
+        Ok(())
+    }
+
+    fn details(&self, handshake: &Handshake) -> Vec<String> {
+        let mut details = Vec::new();
+        if let Some(version) = handshake.version {
+            details.push(version.to_string());
+        }
+        if let Some(identity) = &handshake.identity {
+            details.push(format!("identity {}", self.names.identity(identity)));
+        }
+        if handshake.resumed {
+            details.push(String::from("resumed"));
+        }
+        if let Some(length) = handshake.granted.max_fragment_length.or(handshake.asked.max_fragment_length) {
+            details.push(format!("max fragment {length}"));
+        }
+        if handshake.failure.is_some() && handshake.chosen.is_none() && !handshake.offered.is_empty() {
+            let offered: Vec<String> = handshake.offered.iter().take(6).map(ToString::to_string).collect();
+            let more = handshake.offered.len().saturating_sub(6);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            details.push(format!("offered {}{more}", offered.join(", ")));
+        }
+        if handshake.partial {
+            details.push(String::from("was under way when the agent came"));
+        }
+        if handshake.incomplete {
+            details.push(String::from("bytes were lost"));
+        }
+        details
+    }
+
+    fn closed(&mut self, closed: &ConnectionClosed) -> io::Result<()> {
+        let what = match closed.outcome {
+            ConnectionOutcome::Handshake | ConnectionOutcome::Unknown if !self.filter.all => return Ok(()),
+            ConnectionOutcome::Handshake | ConnectionOutcome::Unknown => String::from("closed"),
+            ConnectionOutcome::NoClientHello => {
+                String::from("closed without a ClientHello: the bearer was up, the peer said nothing")
+            }
+            ConnectionOutcome::NotTls => {
+                format!("not TLS: the peer spoke {}", closed.spoke.unwrap_or("something unknown"))
+            }
+        };
+        self.connection_heading(closed.at, &closed.connection)?;
+        let lifetime = duration(closed.lifetime);
+        writeln!(
+            self.out,
+            "  TCP   {what}   {DIM}{lifetime}, {} B read, {} B written{DIM:#}",
+            closed.bytes_read, closed.bytes_written
+        )
+    }
+
+    fn tty_heading(&mut self, at: Stamp, pid: u32, comm: &str, path: &str) -> io::Result<()> {
+        let about = (u64::from(pid), path.to_owned());
+        if self.heading.as_ref() == Some(&about) {
+            return Ok(());
+        }
+        self.heading = Some(about);
+        let time = self.time(at);
+        writeln!(self.out, "{time} {HEAD}{comm}{HEAD:#}({pid}) {path}")
+    }
+
+    fn at_command(&mut self, command: &AtCommand) -> io::Result<()> {
+        let process = &command.tty.process;
+        self.tty_heading(command.end, process.pid, &process.comm, &command.tty.path)?;
+        let took = duration(command.duration());
+        let (style, result) = match &command.result {
+            AtResult::Ok => (GOOD, String::from("OK")),
+            AtResult::Cme(number) => (BAD, format!("+CME ERROR {number}")),
+            AtResult::Cms(number) => (BAD, format!("+CMS ERROR {number}")),
+            other => (if is_failure(other) { BAD } else { GOOD }, other.to_string().replace('_', " ").to_uppercase()),
+        };
+        let name = if command.line.len() > 1 { command.line.join(" ; ") } else { command.name.clone() };
+        let first = match command.first_byte {
+            Some(first) if command.result != AtResult::Timeout => {
+                format!("   {DIM}first byte {}{DIM:#}", duration(first.since(command.start)))
+            }
+            _ => String::new(),
+        };
+        let prompt =
+            command.prompt.map_or_else(String::new, |time| format!("   {DIM}prompt {}{DIM:#}", duration(time)));
+        writeln!(self.out, "  {name:<14} {style}{result}{style:#}   {took}{first}{prompt}")
+    }
+
+    fn program_wait(&mut self, wait: &ProgramWait) -> io::Result<()> {
+        let process = &wait.tty.process;
+        self.tty_heading(wait.answered + wait.wait, process.pid, &process.comm, &wait.tty.path)?;
+        writeln!(
+            self.out,
+            "  {:<14} {WARN}program +{}, polling after the answer ⚠{WARN:#} its parser missed it?",
+            wait.command,
+            duration(wait.wait)
+        )
+    }
+
+    fn unsolicited(&mut self, code: &AtUnsolicited) -> io::Result<()> {
+        let process = &code.tty.process;
+        self.tty_heading(code.at, process.pid, &process.comm, &code.tty.path)?;
+        writeln!(self.out, "  {:<14} {DIM}unsolicited{DIM:#}", code.code)
+    }
+
+    fn target(&mut self, change: &TargetChange) -> io::Result<()> {
+        let what = match change.event {
+            TargetEvent::Found => "watching",
+            TargetEvent::Started => "started",
+            TargetEvent::Ended => "ended",
+        };
+        self.heading = None;
+        let time = self.time(change.at);
+        writeln!(self.out, "{time} {DIM}{what} {}({}){DIM:#}", change.process.comm, change.process.pid)
+    }
+
+    fn blind(&mut self, blind: &Blind) -> io::Result<()> {
+        let time = self.time(blind.at);
+        writeln!(
+            self.out,
+            "{time} {WARN}{}({}) uses {}: bytes that move that way cannot be seen{WARN:#}",
+            blind.process.comm,
+            blind.process.pid,
+            blind.way.as_str()
+        )
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn take(&mut self, observation: &Observation) {
+        if self.filter.passes(observation) {
+            // A reader that went away is the reader's business.
+            let _ = self.write(observation);
+        }
+    }
+
+    fn flush(&mut self) {
+        let _ = self.out.flush();
+    }
+}
+
+/// `server 3 ms │ peer 409 ms ████████`: the bar is the share of the slower one.
+fn split(role: Role, phases: Phases) -> String {
+    let (here, there) = match role {
+        Role::Server => ("server", "peer"),
+        Role::Client => ("client", "server"),
+    };
+    let local = phases.local_compute + phases.not_ready;
+    let total = local + phases.peer_wait;
+    let bar = if total.is_zero() {
+        String::new()
+    } else {
+        let share = phases.peer_wait.as_secs_f64() / total.as_secs_f64();
+        let filled = (share * BAR as f64).round() as usize;
+        format!("  {DIM}{}{DIM:#}{}", "░".repeat(BAR.saturating_sub(filled)), "█".repeat(filled.min(BAR)))
+    };
+    let busy = if phases.not_ready > Duration::from_millis(1) {
+        format!(" (of it {} not ready)", duration(phases.not_ready))
+    } else {
+        String::new()
+    };
+    format!("{here} {}{busy} │ {there} {}{bar}", duration(local), duration(phases.peer_wait))
+}
+
+/// `412 ms`, `3.20 s`, `87 µs`.
+pub fn duration(time: Duration) -> String {
+    let micros = time.as_micros();
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..10_000 => format!("{:.1} ms", time.as_secs_f64() * 1e3),
+        10_000..1_000_000 => format!("{} ms", time.as_millis()),
+        1_000_000..60_000_000 => format!("{:.2} s", time.as_secs_f64()),
+        _ => format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60),
+    }
+}
