@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{ebpf, fuzz, packages, vm};
+use xtask::{bench, ci, demo, ebpf, fuzz, packages, test, vm};
 
 /// Developer commands of cardlink-obs.
 #[derive(Debug, Parser)]
@@ -16,12 +16,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the agent at work, on the lab's server, card and modem.
+    Demo(demo::Options),
+    /// The demo's modem program.
+    #[command(hide = true)]
+    ModemTool(demo::modem_tool::Options),
+    /// Run all tests, with what they need installed and built first.
+    Test(test::Options),
+    /// Measure what the agent costs.
+    Bench(bench::Options),
     /// Rebuild the BPF object, or check that the committed one matches its sources.
     BuildEbpf(ebpf::Options),
     /// Install the Debian packages and tools that the other commands use (they also do it themselves).
     Setup(packages::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),
+    /// Everything that must hold before a change lands.
+    Ci(ci::Options),
     /// Run a job on Debian's stock kernels, in emulated machines.
     Vm(vm::Options),
 }
@@ -44,6 +55,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::BuildEbpf(options) => ebpf::run(&options)?,
         Command::Setup(options) => packages::run(&options)?,
         Command::Fuzz(options) => fuzz::run(&options)?,
+        Command::Demo(options) => demo::run(&options)?,
+        Command::ModemTool(options) => demo::modem_tool::run(&options)?,
+        Command::Test(options) => test::run(&options)?,
+        Command::Bench(options) => bench::run(&options)?,
+        Command::Ci(options) => ci::run(&options)?,
         Command::Vm(options) => return vm::run(&options),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! One boot: QEMU with the host's root as a read-only share, a job, its output as it comes, its exit code.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -21,6 +22,15 @@ const START: &str = include_str!("start.sh");
 /// Where, in the job share, the guest leaves the exit code.
 const EXIT: &str = "exit";
 
+/// What runs in a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The command and its arguments.
+    pub words: Vec<String>,
+    /// Its environment, besides the variables of this process whose names begin with `CARDLINK_` or `RUST_`.
+    pub env: Vec<(&'static str, OsString)>,
+}
+
 /// A prepared guest.
 #[derive(Debug)]
 pub struct Guest<'a> {
@@ -28,6 +38,23 @@ pub struct Guest<'a> {
     /// Console, initramfs and the share with the job.
     dir: PathBuf,
     limit: Duration,
+}
+
+impl Job {
+    fn script(&self) -> String {
+        let mut script = String::from("#!/bin/sh\n");
+        for (name, value) in env::vars().filter(|(name, _)| name.starts_with("CARDLINK_") || name.starts_with("RUST_"))
+        {
+            let _ = writeln!(script, "export {name}={}", quote(&value));
+        }
+        for (name, value) in &self.env {
+            let _ = writeln!(script, "export {name}={}", quote(&value.to_string_lossy()));
+        }
+        let _ = writeln!(script, "export CARDLINK_VM=1 CARDLINK_TIME_SCALE=\"${{CARDLINK_TIME_SCALE:-{TIME_SCALE}}}\"");
+        let words: Vec<String> = self.words.iter().map(|word| quote(word)).collect();
+        let _ = writeln!(script, "exec {}", words.join(" "));
+        script
+    }
 }
 
 /// How a boot ended.
@@ -42,7 +69,7 @@ pub enum End {
 
 impl<'a> Guest<'a> {
     /// Lays out everything that a boot needs in `dir`.
-    pub fn prepare(kernel: &'a Kernel, dir: PathBuf, job: &[String], limit: Duration) -> Result<Self> {
+    pub fn prepare(kernel: &'a Kernel, dir: PathBuf, job: &Job, limit: Duration) -> Result<Self> {
         let guest = Self { kernel, dir, limit };
         let share = guest.share();
         if share.exists() {
@@ -56,7 +83,7 @@ impl<'a> Guest<'a> {
             quote(&root().to_string_lossy())
         );
         fs::write(share.join("start"), start).context("cannot write the start script")?;
-        initramfs::write_executable(&share.join("job"), &job_script(job))?;
+        initramfs::write_executable(&share.join("job"), &job.script())?;
         initramfs::build(kernel, &guest.dir)?;
         Ok(guest)
     }
@@ -143,17 +170,6 @@ fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-fn job_script(job: &[String]) -> String {
-    let mut script = String::from("#!/bin/sh\n");
-    for (name, value) in env::vars().filter(|(name, _)| name.starts_with("CARDLINK_") || name.starts_with("RUST_")) {
-        let _ = writeln!(script, "export {name}={}", quote(&value));
-    }
-    let _ = writeln!(script, "export CARDLINK_VM=1 CARDLINK_TIME_SCALE=\"${{CARDLINK_TIME_SCALE:-{TIME_SCALE}}}\"");
-    let words: Vec<String> = job.iter().map(|word| quote(word)).collect();
-    let _ = writeln!(script, "exec {}", words.join(" "));
-    script
-}
-
 /// A word for the shell, whatever is in it.
 fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -165,7 +181,9 @@ mod tests {
 
     #[test]
     fn words_reach_the_job_as_they_are() {
-        let script = job_script(&["sh".to_owned(), "-c".to_owned(), "echo 'a b' $HOME".to_owned()]);
+        let words = ["sh", "-c", "echo 'a b' $HOME"].map(str::to_owned).to_vec();
+        let script = Job { words, env: vec![("A", "b c".into())] }.script();
+        assert!(script.contains("export A='b c'\n"), "{script}");
         assert!(script.ends_with("exec 'sh' '-c' 'echo '\\''a b'\\'' $HOME'\n"), "{script}");
     }
 }

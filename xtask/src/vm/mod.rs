@@ -11,12 +11,13 @@ use std::fs::{self, File};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::packages::{self, Group};
-use crate::project::{step, target_dir};
-use guest::{End, Guest};
+use crate::programs::{Programs, e2e_tests};
+use crate::project::{root, step, target_dir};
+use guest::{End, Guest, Job};
 use kernel::{Kernel, Series};
 
 /// `cargo xtask vm`
@@ -57,8 +58,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     packages::ensure(&[Group::Vm])?;
     let dir = target_dir().join("vm");
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let job = options.job.clone();
-    ensure!(!job.is_empty(), "no job given");
+    let job = if options.job.is_empty() { scenarios()? } else { Job { words: options.job.clone(), env: Vec::new() } };
 
     // Two emulated machines at once would take each other's time.
     let lock = File::create(dir.join("lock")).context("cannot create the lock of the guests")?;
@@ -75,8 +75,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(result)
 }
 
-fn run_on(kernel: &Kernel, job: &[String], limit: Duration) -> Result<u8> {
-    step(format!("Linux {kernel}: {}", job.join(" ")));
+/// The default job: the end-to-end tests, with the programs that they run.
+fn scenarios() -> Result<Job> {
+    let programs = Programs::build()?.with_peers()?;
+    let mut words = vec![root().join("tests/vm/job.sh").to_string_lossy().into_owned()];
+    words.extend(e2e_tests()?.iter().map(|test| test.to_string_lossy().into_owned()));
+    Ok(Job { words, env: programs.env() })
+}
+
+fn run_on(kernel: &Kernel, job: &Job, limit: Duration) -> Result<u8> {
+    step(format!("Linux {kernel}: {}", job.words.join(" ")));
     let dir = target_dir().join("vm").join(kernel.series.name());
     let guest = Guest::prepare(kernel, dir, job, limit)?;
     let start = Instant::now();

@@ -1,0 +1,55 @@
+//! `cargo xtask ci`: what must hold before a change lands, in phases.
+
+use std::env;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::ebpf;
+use crate::packages::{self, Group};
+use crate::project::{cargo, root, run as run_command};
+
+/// `cargo xtask ci`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How long each fuzz target runs.
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    fuzz_seconds: u32,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    // Clippy compiles the lab, and that needs OpenSSL.
+    packages::ensure(&[Group::Lab])?;
+    let seconds = options.fuzz_seconds.to_string();
+    let times = [
+        phase("format", cargo().args(["fmt", "--all", "--check"]))?,
+        phase("lint", cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?,
+        phase("BPF object", xtask()?.args(["build-ebpf", "--check"]))?,
+        phase("fuzz", xtask()?.args(["fuzz", "--seconds", &seconds]))?,
+        phase("stock kernels", with_rebuilt_object(&mut xtask()?).arg("vm"))?,
+    ];
+    println!("\nPassed so far: {}.", times.join(", "));
+    // Last, so that the output ends with the test runner's own summary.
+    phase("test", with_rebuilt_object(&mut xtask()?).arg("test"))?;
+    Ok(())
+}
+
+/// Runs a part of CI; returns its name with the time that it took.
+fn phase(name: &str, command: &mut Command) -> Result<String> {
+    println!("\n===== {name} =====");
+    let start = Instant::now();
+    run_command(command.current_dir(root())).with_context(|| format!("CI failed in the phase `{name}`"))?;
+    Ok(format!("{name} {} s", start.elapsed().as_secs()))
+}
+
+/// This program again.
+fn xtask() -> Result<Command> {
+    Ok(Command::new(env::current_exe().context("cannot name this program")?))
+}
+
+/// What is tested is the object that was built from the sources here.
+fn with_rebuilt_object(command: &mut Command) -> &mut Command {
+    command.env("CARDLINK_OBS_BPF_OBJECT", ebpf::rebuilt_path())
+}
