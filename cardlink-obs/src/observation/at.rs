@@ -84,6 +84,9 @@ pub struct AtCommand {
     pub end: Stamp,
     /// The part of the time that the `> ` prompt and the program's data took (`AT+CMGS`).
     pub prompt: Option<Duration>,
+    /// How long the program had not looked at the tty (no poll, no read) when it read the end of the answer: the
+    /// answer may have been there so much earlier. Zero when the program waited for it.
+    pub unattended: Duration,
     /// Lines of information before the final result.
     pub information_lines: u32,
     pub incomplete: bool,

@@ -218,6 +218,8 @@ impl Reader {
                 self.state = State::Word;
                 self.word(byte)
             }
+            // The echo of what programs send to get out of any state.
+            0x1A | 0x1B | 0 | b' ' | b'\t' => byte,
             _ if context.data => self.text(),
             b'0'..=b'9' => {
                 self.state = State::Digits { first: byte, more: false };

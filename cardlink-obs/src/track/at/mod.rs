@@ -28,6 +28,7 @@
 
 mod early;
 mod fuzz;
+mod look;
 mod pairing;
 mod pending;
 mod wait;
@@ -40,7 +41,8 @@ pub use fuzz::fuzz;
 
 use crate::observation::{Incomplete, Observation, Stamp, Tty};
 use crate::protocol::at::{Dialogue, Written};
-use crate::stream::{Call, Chunk, Direction, Hole, Item};
+use crate::stream::{Chunk, Direction, Hole, Item};
+use look::{Attention, ZeroReads};
 use pairing::{Ending, Pairing, When};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +50,6 @@ use wait::WaitMeter;
 
 /// Observations kept back until it is certain that the tty speaks AT.
 const UNDECIDED_LIMIT: usize = 16;
-/// A poll on a hung-up tty returns at once; one that lasted longer waited for a living one.
-const AT_ONCE: Duration = Duration::from_millis(1);
 const EIO: i32 = 5;
 const ENXIO: i32 = 6;
 const ENODEV: i32 = 19;
@@ -76,6 +76,7 @@ pub struct AtTracker {
     pairing: Pairing,
     wait: WaitMeter,
     zeroes: ZeroReads,
+    attention: Attention,
     /// When the first byte of the current line was read.
     line_began: Stamp,
     /// The last line was a final result code, and its line feed may still come.
@@ -92,6 +93,7 @@ impl AtTracker {
             tty,
             dialogue: Dialogue::new(),
             zeroes: ZeroReads::default(),
+            attention: Attention::default(),
             line_began: Stamp::default(),
             answer_trails: false,
             told: Vec::new(),
@@ -145,6 +147,7 @@ impl AtTracker {
             Item::Hole(hole) => self.hole(hole),
             Item::Eof(call) => {
                 self.zeroes.read();
+                self.attention.empty_read(call);
                 self.wait.empty_read(call);
             }
             Item::Error { call, errno, .. } => {
@@ -156,6 +159,7 @@ impl AtTracker {
             Item::Shutdown(_) => {}
             Item::Polled(call) => {
                 self.zeroes.polled(call);
+                self.attention.polled(call);
                 self.wait.polled(call);
             }
             Item::Closed { at } => {
@@ -170,6 +174,7 @@ impl AtTracker {
     fn written(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
         let call = chunk.call;
         self.wait.wrote(call.tid, &mut self.told);
+        self.attention.wrote(&call);
         for &byte in chunk.bytes {
             match self.dialogue.write(byte).1 {
                 Some(Written::Command(line)) => {
@@ -188,6 +193,7 @@ impl AtTracker {
     fn read(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
         let call = chunk.call;
         self.wait.read(&call);
+        self.attention.read(&call);
         for &byte in chunk.bytes {
             let heard = self.dialogue.read(byte);
             if heard.begins {
@@ -198,7 +204,7 @@ impl AtTracker {
                 self.wait.trailed(&call);
             }
             if let Some(line) = heard.line {
-                let when = When { began: self.line_began, ended: call.exit };
+                let when = When { began: self.line_began, ended: call.exit, unattended: self.attention.absent() };
                 let answered = self.pairing.line(line, when, &mut self.told);
                 self.answer_trails = answered.is_some();
                 self.wait.answered(answered, call.tid);
@@ -242,39 +248,5 @@ const fn time_of(item: &Item<'_>) -> Stamp {
         Item::Eof(call) | Item::Error { call, .. } | Item::Shutdown(call) | Item::Polled(call) => call.exit,
         Item::Closed { at } => *at,
         Item::Tick { now } => *now,
-    }
-}
-
-/// Reads of 0 bytes: habit, or hang-up?
-#[derive(Debug, Default)]
-struct ZeroReads {
-    after_poll: bool,
-    /// Reads of 0 right after a poll, with no data since.
-    suspicious: u32,
-    habit: bool,
-}
-
-impl ZeroReads {
-    fn data(&mut self) {
-        self.habit |= self.suspicious > 0;
-        self.suspicious = 0;
-        self.after_poll = false;
-    }
-
-    fn polled(&mut self, call: &Call) {
-        self.habit |= self.suspicious > 0 && call.exit.since(call.enter) >= AT_ONCE;
-        self.after_poll = true;
-    }
-
-    fn read(&mut self) {
-        if std::mem::take(&mut self.after_poll) {
-            self.suspicious = self.suspicious.saturating_add(1);
-        } else if self.suspicious == 0 {
-            self.habit = true;
-        }
-    }
-
-    const fn hung_up(&self) -> bool {
-        self.suspicious > 0 && !self.habit
     }
 }

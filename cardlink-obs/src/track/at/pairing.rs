@@ -38,6 +38,8 @@ const UNCERTAIN: Duration = Duration::from_secs(1);
 pub(super) struct When {
     pub(super) began: Stamp,
     pub(super) ended: Stamp,
+    /// How much earlier it may have been there.
+    pub(super) unattended: Duration,
 }
 
 /// Why commands are given up.
@@ -134,7 +136,7 @@ impl Pairing {
         }
         match line {
             Line::Final(result) if self.queue.iter().any(|pending| pending.can_end_with(&result)) => {
-                return self.final_result(result, when.ended, out);
+                return self.final_result(result, when, out);
             }
             Line::Final(_) | Line::Word(_) => self.unasked(&line, when, out),
             Line::Code(code) => self.code(code, when, out),
@@ -246,16 +248,17 @@ impl Pairing {
         })));
     }
 
-    fn final_result(&mut self, result: AtResult, at: Stamp, out: &mut Vec<Observation>) -> Option<Answered> {
-        let answer = std::mem::take(&mut self.answer);
+    fn final_result(&mut self, result: AtResult, when: When, out: &mut Vec<Observation>) -> Option<Answered> {
+        let mut answer = std::mem::take(&mut self.answer);
         let owner = self.owner(&answer);
-        let answer = Final { result, at, answer: Answer { began: answer.began.or(Some(at)), ..answer } };
-        self.kept.push(answer);
+        answer.began.get_or_insert(when.began);
+        answer.unattended = when.unattended;
+        self.kept.push(Final { result, at: when.ended, answer });
         match owner {
             Some(index) => self.pair(index, out),
             None if self.kept.len() >= self.queue.len() => self.decide(out),
             // The program may go on to wait already, whichever command it was.
-            None => self.queue.back().map(|pending| pending.answered(at)),
+            None => self.queue.back().map(|pending| pending.answered(when.ended)),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::observation::{AtCommand, AtResult, Observation, Stamp, Tty};
 use crate::protocol::at::{CommandLine, UNNAMEABLE};
 use crate::stream::Call;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -26,6 +27,7 @@ pub(super) struct Pending {
 pub(super) struct Answer {
     pub(super) began: Option<Stamp>,
     pub(super) lines: u32,
+    pub(super) unattended: Duration,
     /// The number of the only command that a line of it names.
     pub(super) names: Option<u64>,
 }
@@ -90,6 +92,7 @@ impl Pending {
             first_byte: answer.began.map(|began| began.max(self.start)),
             end,
             prompt: self.prompted.map(|prompted| self.data_written.unwrap_or(end).since(prompted)),
+            unattended: answer.unattended.min(end.since(self.start)),
             information_lines: answer.lines,
             incomplete: self.incomplete,
         }))

@@ -5,6 +5,7 @@ mod scripts;
 
 use super::*;
 use crate::observation::Process;
+use crate::stream::Call;
 use std::fmt::Write;
 
 /// A tracker, a clock in microseconds, and what came out, one line each.
@@ -106,6 +107,9 @@ fn show(observation: &Observation) -> String {
             }
             if let Some(prompt) = command.prompt {
                 let _ = write!(text, " prompt={}", prompt.as_micros());
+            }
+            if !command.unattended.is_zero() {
+                let _ = write!(text, " unattended={}", command.unattended.as_micros());
             }
             if command.line.len() > 1 {
                 let _ = write!(text, " [{}]", command.line.join(" "));

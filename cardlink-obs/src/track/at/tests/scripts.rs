@@ -277,6 +277,17 @@ fn a_program_that_misses_the_final_result_waits() {
 }
 
 #[test]
+fn an_answer_may_have_lain_unread() {
+    let mut bench = Bench::new();
+    // The bench's reads have no time of entry: only its polls can tell.
+    bench.write(b"AT\r").sleep(400_000).poll(5).read(1, b"\r\nOK\r\n");
+    bench.told(&["AT ok 400006 first=400006 unattended=400000"]);
+    bench.write(b"AT\r").sleep(400_000).poll(5).sleep(70).poll(5).read(1, b"\r\nOK\r\n");
+    bench.told(&["AT ok 400081 first=400081 unattended=70"]);
+    bench.write(b"AT\r").sleep(400_000).poll(1_000).read(1, b"\r\nOK\r\n").told(&["AT ok 401001 first=401001"]);
+}
+
+#[test]
 fn reads_of_nothing_are_a_wait_too() {
     let mut bench = Bench::new();
     bench.write(b"AT\r").empty_read().read(10, b"\r\nOK\r\n");
