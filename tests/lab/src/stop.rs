@@ -9,7 +9,7 @@ pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
-/// Calls that block return EINTR from now on, when one of the signals comes.
+/// From now on, calls that block return `EINTR` when one of the signals comes, or `requested` says so before.
 pub fn on_signals() -> nix::Result<()> {
     let action = SigAction::new(SigHandler::Handler(request), SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -19,19 +19,16 @@ pub fn on_signals() -> nix::Result<()> {
     Ok(())
 }
 
-/// The signals that end a program.
-pub fn signals() -> SigSet {
+fn signals() -> SigSet {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGINT);
     set
 }
 
-/// Keeps the signals away from this thread, and from those that it starts. Returns the mask that was in force.
-pub fn block() -> nix::Result<SigSet> {
-    let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals()), Some(&mut before))?;
-    Ok(before)
+/// Keeps the signals away from this thread, and from those that it starts.
+pub fn block() -> nix::Result<()> {
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals()), None)
 }
 
 /// Lets the signals through to this thread.

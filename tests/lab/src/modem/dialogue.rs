@@ -8,14 +8,13 @@ use super::table::{self, State};
 use crate::clock::boot_ns;
 use crate::stop;
 use crate::truth::{ModemRecord, Truth};
-use nix::sys::signal::SigSet;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 const CTRL_Z: u8 = 0x1A;
 const ESCAPE: u8 = 0x1B;
 /// Between two looks at the stop flag, when nothing is due.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(200);
 
 pub(super) struct Modem {
     options: Options,
@@ -69,7 +68,7 @@ impl Modem {
         }
     }
 
-    pub(super) fn serve(mut self, open: &SigSet) -> anyhow::Result<()> {
+    pub(super) fn serve(mut self) -> anyhow::Result<()> {
         let end_ns = self.options.max_seconds.map(|seconds| boot_ns() + seconds * 1_000_000_000);
         while !stop::requested() && !self.hung_up {
             let now = boot_ns();
@@ -82,7 +81,7 @@ impl Modem {
                 continue;
             }
             let limit = self.time_left(end_ns);
-            if let Input::Bytes(bytes, at) = self.pty.wait(limit, open)? {
+            if let Input::Bytes(bytes, at) = self.pty.wait(limit)? {
                 self.take_in(&bytes, at)?;
             }
         }

@@ -18,7 +18,6 @@ use std::io::Write;
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     crate::stop::on_signals()?;
-    let open = crate::stop::block()?;
     let answers = options::read_answers(options.answers.as_deref())?;
     let truth = Truth::open(options.truth.as_deref())?;
     let pty = Pty::open(options.link.as_deref())?;
@@ -26,5 +25,5 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     writeln!(out, "modem on {}", pty.path.display())?;
     out.flush()?;
     drop(out);
-    Modem::new(options, answers, truth, pty).serve(&open)
+    Modem::new(options, answers, truth, pty).serve()
 }

@@ -3,9 +3,9 @@
 use crate::clock::boot_ns;
 use anyhow::Context;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::pty::openpty;
-use nix::sys::signal::SigSet;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{read, ttyname, write};
@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// Between two looks at a port that nobody has open.
 const IDLE: Duration = Duration::from_millis(1);
+
+/// How long a full port is waited for, in milliseconds.
+const FULL_MS: u8 = 100;
+const MOST_REFUSALS: u32 = 10;
 
 #[derive(Debug)]
 pub struct Pty {
@@ -39,6 +43,7 @@ impl Pty {
         let mut mode = tcgetattr(&pair.slave)?;
         cfmakeraw(&mut mode);
         tcsetattr(&pair.slave, SetArg::TCSANOW, &mode)?;
+        fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let path = ttyname(&pair.slave)?;
         if let Some(link) = link {
             let fresh = link.with_extension(format!("new-{}", std::process::id()));
@@ -48,10 +53,10 @@ impl Pty {
         Ok(Self { master: pair.master, path, link: link.map(Path::to_owned) })
     }
 
-    /// Waits for input until `limit`. `open` is the signal mask while it waits.
-    pub fn wait(&self, limit: Duration, open: &SigSet) -> anyhow::Result<Input> {
+    /// Waits for input until `limit`.
+    pub fn wait(&self, limit: Duration) -> anyhow::Result<Input> {
         let mut wanted = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut wanted, Some(TimeSpec::from_duration(limit)), Some(*open)) {
+        match ppoll(&mut wanted, Some(TimeSpec::from_duration(limit)), None) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Input::Nothing),
             Ok(_) => {}
             Err(errno) => return Err(errno).context("cannot wait"),
@@ -74,8 +79,15 @@ impl Pty {
     /// Whether a program has the slave open.
     pub fn in_use(&self) -> bool {
         let mut state = [PollFd::new(self.master.as_fd(), PollFlags::empty())];
-        nix::poll::poll(&mut state, nix::poll::PollTimeout::ZERO).is_ok()
+        poll(&mut state, PollTimeout::ZERO).is_ok()
             && !state.first().and_then(PollFd::revents).is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
+    /// Waits until somebody has read, if there is somebody.
+    fn wait_for_room(&self) -> bool {
+        let mut wanted = [PollFd::new(self.master.as_fd(), PollFlags::POLLOUT)];
+        let ready = poll(&mut wanted, FULL_MS).is_ok_and(|ready| ready > 0);
+        ready && wanted.first().and_then(PollFd::revents).is_some_and(|events| events == PollFlags::POLLOUT)
     }
 
     /// Writes in pieces of at most `piece` bytes; returns when the first and the last write returned.
@@ -83,14 +95,20 @@ impl Pty {
         let size = piece.unwrap_or(bytes.len()).max(1);
         let (mut first, mut last) = (None, boot_ns());
         let mut rest = bytes;
+        let mut refused = 0;
         while !rest.is_empty() {
             match write(&self.master, rest.get(..size).unwrap_or(rest)) {
                 Ok(done) => {
                     last = boot_ns();
                     first.get_or_insert(last);
                     rest = rest.get(done..).unwrap_or_default();
+                    refused = 0;
                 }
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                // The kernel may say that there is room and then have none.
+                Err(Errno::EAGAIN) if refused < MOST_REFUSALS && self.wait_for_room() => refused += 1,
+                // Nobody reads, and there is no flow control: the bytes are lost.
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno).context("cannot write"),
             }
             if !rest.is_empty() && !pause.is_zero() {

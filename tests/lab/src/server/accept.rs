@@ -7,8 +7,7 @@ use crate::clock::boot_ns;
 use crate::stop;
 use anyhow::Context;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::SigSet;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
@@ -18,12 +17,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+/// Between two looks at the stop flag.
+const TICK_MS: u8 = 200;
+
 pub(super) fn run(listener: &TcpListener, shared: Shared) -> anyhow::Result<()> {
     stop::on_signals()?;
-    // Between two looks at the flag a signal waits until `ppoll` lets it in.
-    let open = stop::block()?;
     listener.set_nonblocking(true)?;
-    let acceptor = Acceptor { listener, open, left: shared.options.max_connections, next: 1 };
+    let acceptor = Acceptor { listener, left: shared.options.max_connections, next: 1 };
     match shared.options.model {
         Model::Threads => threads(acceptor, shared),
         Model::Fork => forks(acceptor, &shared),
@@ -34,7 +34,6 @@ pub(super) fn run(listener: &TcpListener, shared: Shared) -> anyhow::Result<()> 
 /// Hands out connections until it is told to stop or has handed out enough.
 struct Acceptor<'a> {
     listener: &'a TcpListener,
-    open: SigSet,
     left: Option<u64>,
     next: u64,
 }
@@ -46,9 +45,9 @@ impl Acceptor<'_> {
         }
         while !stop::requested() {
             let mut wanted = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-            match ppoll(&mut wanted, None, Some(self.open)) {
-                Ok(_) => {}
-                Err(Errno::EINTR) => continue,
+            match poll(&mut wanted, TICK_MS) {
+                Ok(ready) if ready > 0 => {}
+                Ok(_) | Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno).context("cannot wait for connections"),
             }
             match self.listener.accept() {
@@ -81,6 +80,8 @@ fn threads(mut acceptor: Acceptor, shared: Shared) -> anyhow::Result<()> {
     let (sender, receiver) = mpsc::channel::<Accepted>();
     let receiver = Arc::new(Mutex::new(receiver));
     let running = Arc::new(AtomicUsize::new(0));
+    // The workers finish what they are at: the signals are for this thread.
+    stop::block()?;
     for _ in 0..shared.options.workers.max(1) {
         let (shared, receiver, running) = (shared.clone(), receiver.clone(), running.clone());
         running.fetch_add(1, Ordering::AcqRel);
@@ -93,12 +94,12 @@ fn threads(mut acceptor: Acceptor, shared: Shared) -> anyhow::Result<()> {
             running.fetch_sub(1, Ordering::AcqRel);
         });
     }
+    stop::unblock()?;
     while let Some(accepted) = acceptor.next()? {
         sender.send(accepted).context("no worker is left")?;
     }
     drop(sender);
     // After the last wanted connection the sessions take their time; after a signal they have the grace.
-    stop::unblock()?;
     let mut deadline = None;
     while running.load(Ordering::Acquire) > 0 {
         if stop::requested() && *deadline.get_or_insert_with(|| Instant::now() + shared.options.grace) < Instant::now()
@@ -116,8 +117,6 @@ fn forks(mut acceptor: Acceptor, shared: &Shared) -> anyhow::Result<()> {
         // SAFETY: this process has one thread.
         match unsafe { fork() }.context("cannot fork")? {
             ForkResult::Child => {
-                // The signals end the session of this child.
-                stop::unblock()?;
                 serve(shared, accepted);
                 std::process::exit(0);
             }
@@ -128,7 +127,6 @@ fn forks(mut acceptor: Acceptor, shared: &Shared) -> anyhow::Result<()> {
         }
         reap(&mut children);
     }
-    stop::unblock()?;
     let mut deadline = None;
     while !children.is_empty() {
         reap(&mut children);
@@ -150,9 +148,7 @@ fn reap(children: &mut Vec<Pid>) {
 
 fn inline(mut acceptor: Acceptor, shared: &Shared) -> anyhow::Result<()> {
     while let Some(accepted) = acceptor.next()? {
-        stop::unblock()?;
         serve(shared, accepted);
-        stop::block()?;
     }
     Ok(())
 }

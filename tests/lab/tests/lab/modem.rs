@@ -220,3 +220,18 @@ fn answers_of_ones_own() {
     assert_eq!(port.ask_for("AT+QDEAD=1", "COMMAND NOT SUPPORT\r\n"), "\r\nCOMMAND NOT SUPPORT\r\n");
     port.end();
 }
+
+#[test]
+fn a_program_that_does_not_read_stops_nothing() {
+    let mut port = Port::open(&["--urc", "+CREG: 1:1"]);
+    let mut written = 0;
+    while written < 100 << 10 {
+        match port.file.write("AT+COPS=?\r".repeat(20).as_bytes()) {
+            Ok(size) => written += size,
+            Err(_) => break,
+        }
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let told = port.end();
+    assert!(told.iter().any(|told| told.line == "AT+COPS=?"));
+}
