@@ -15,11 +15,31 @@ use super::dialogue::Dialogue;
 #[derive(Debug, Clone, Default)]
 pub struct AtRedactor {
     dialogue: Dialogue,
+    /// Where the next byte of a direction is expected, once one was seen.
+    next_written: Option<u64>,
+    next_read: Option<u64>,
 }
 
 impl AtRedactor {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Masks bytes that stand at `offset` in their direction, and notices when some before them are missing.
+    pub fn mask(&mut self, write: bool, offset: u64, bytes: &mut [u8]) {
+        let next = if write { &mut self.next_written } else { &mut self.next_read };
+        let gap = next.is_some_and(|next| next < offset);
+        *next = Some(offset.saturating_add(bytes.len() as u64));
+        match (write, gap) {
+            (true, true) => self.written_gap(),
+            (false, true) => self.read_gap(),
+            (_, false) => {}
+        }
+        if write {
+            self.write(bytes);
+        } else {
+            self.read(bytes);
+        }
     }
 
     /// Masks bytes that the program wrote.
@@ -48,6 +68,6 @@ impl AtRedactor {
 
     /// The tty was closed, or its device went away: a new dialogue begins.
     pub fn closed(&mut self) {
-        self.dialogue = Dialogue::new();
+        *self = Self::new();
     }
 }

@@ -150,6 +150,19 @@ fn gaps_leak_nothing() {
 }
 
 #[test]
+fn gaps_are_noticed_by_their_offsets() {
+    let mut redactor = AtRedactor::new();
+    let mut bytes = *b"AT+CP";
+    redactor.mask(true, 1000, &mut bytes);
+    let mut bytes = *b"IN=12";
+    redactor.mask(true, 1005, &mut bytes);
+    assert_eq!(&bytes, b"IN=00");
+    let mut bytes = *b"1234\rAT\r";
+    redactor.mask(true, 1012, &mut bytes);
+    assert_eq!(&bytes, b"~~~~\rAT\r");
+}
+
+#[test]
 fn memory_is_bounded() {
     let mut dialogue = Dialogue::new();
     for byte in b"AT+CSQ=".iter().chain(std::iter::repeat_n(&b'1', 5000)).chain(b"\r") {
