@@ -238,6 +238,9 @@ impl Case<'_> {
 
     fn peer_left(&self, how: &str) -> String {
         match (self.role, self.our_turn) {
+            (Role::Server, false) if self.last.is_none() => {
+                format!("the client {how} in the middle of its ClientHello: a bearer that broke, or a port scan")
+            }
             (Role::Server, false) => {
                 format!(
                     "the client {how} when it was its turn: look at the card (does it accept what the server sent?) and the bearer"
