@@ -29,6 +29,8 @@ pub struct CommandLine {
     pub prompts: Option<Prompts>,
     /// It asks for multiplexed mode (`AT+CMUX=…`, TS 27.010).
     pub multiplexes: bool,
+    /// It asks for information: an `OK` alone is an unlikely answer.
+    pub inquires: bool,
     /// What it changes in the form of answers, once it is carried out.
     pub settings: Settings,
     /// It ended with a carriage return (S3), not with a line feed alone.
@@ -81,6 +83,7 @@ pub(super) struct CommandScan {
     print: Fingerprint,
     prompts: Option<Prompts>,
     multiplexes: bool,
+    inquires: bool,
     settings: Settings,
 }
 
@@ -115,6 +118,7 @@ impl CommandScan {
             print: Fingerprint::START,
             prompts: None,
             multiplexes: false,
+            inquires: false,
             settings: Settings::default(),
         }
     }
@@ -137,6 +141,7 @@ impl CommandScan {
             print: self.print,
             prompts: self.prompts,
             multiplexes: self.multiplexes,
+            inquires: self.inquires,
             settings: self.settings,
             carriage_return,
         }
@@ -266,17 +271,26 @@ impl CommandScan {
         match std::mem::replace(&mut self.state, State::Start) {
             State::Name if name.len() <= "AT+".len() => self.tell(UNNAMEABLE),
             State::Name => {
-                self.prompts = prompts_without_value(name.get(2..).unwrap_or_default());
+                let bare = name.get(2..).unwrap_or_default();
+                self.prompts = prompts_without_value(bare);
+                self.inquires |= always_informs(bare);
                 self.tell(&name);
             }
             State::Prefixed(_) => self.tell(UNNAMEABLE),
-            State::Equals | State::Asked => self.tell(&name),
+            State::Equals => self.tell(&name),
+            State::Asked => {
+                self.inquires = true;
+                self.tell(&name);
+            }
             State::Arguments(mask) => {
                 self.prompts = prompts_with_value(name.get(2..).unwrap_or_default(), &mask);
                 self.multiplexes |= name == "AT+CMUX";
                 self.tell(&name);
             }
-            State::Basic { letter, value, .. } => self.settings.take(letter, value),
+            State::Basic { letter, value, .. } => {
+                self.inquires |= letter == b'I';
+                self.settings.take(letter, value);
+            }
             State::Start | State::Dial(_) | State::Junk => {}
         }
     }
@@ -306,6 +320,30 @@ impl Settings {
             _ => {}
         }
     }
+}
+
+/// Commands that are questions without a question mark (V.250 §6.1; TS 27.007 §5, §8.5), but those whose answer may
+/// be an empty list.
+fn always_informs(name: &str) -> bool {
+    matches!(
+        name,
+        "+CSQ"
+            | "+CIMI"
+            | "+CGMI"
+            | "+CGMM"
+            | "+CGMR"
+            | "+CGSN"
+            | "+GMI"
+            | "+GMM"
+            | "+GMR"
+            | "+GSN"
+            | "+GCAP"
+            | "+CPAS"
+            | "+CCID"
+            | "+QCCID"
+            | "+CESQ"
+            | "+CLAC"
+    )
 }
 
 /// `AT+CMGW` may ask for data without an argument (TS 27.005 §3.5.3).

@@ -5,16 +5,21 @@
 //! next. So commands stay in a queue until an answer of theirs, or of a later one, is certain:
 //!
 //! 1. One command waits: the final result code is its.
-//! 2. More wait, and a line of information names exactly one of them (`+CSQ: …`): its.
-//! 3. More wait, and the modem has echoed exactly one of them (none changes the echo): its.
-//! 4. Otherwise the final result code is kept back. As many of them as there are commands: they are paired in
-//!    order. A later one becomes certain, the program writes the next command, the tty closes, or a second passes:
-//!    the last of them belongs to the last command, the one before to the one before, and so on.
+//! 2. More wait, and a line of information, read since the last of them was written, names exactly one of them
+//!    (`+CSQ: …`): its.
+//! 3. More wait, an `OK` comes alone, and only one of them is no inquiry: its. (`AT+COPS?` is an inquiry.)
+//! 4. More wait, the modem has echoed exactly one of them (none changes the echo), and nothing was read since the
+//!    last was written that might be a damaged echo: its.
+//! 5. Otherwise the final result code is kept back. As many of them as there are commands: they are paired in
+//!    order. When a later one becomes certain, those before it belong to the commands before. When the program
+//!    writes the next command, the tty closes, or a second passes, it is decided by what this modem did last: if it
+//!    answered a command after the next had been written, in order; otherwise the last of them belongs to the last
+//!    command, the one before to the one before, and so on.
 //!
 //! Commands before an answered one were `aborted`, at the time of the next command. One that has timed out stays in
 //! the queue, already told, because the modem may still owe its answer: that answer, when it comes, is not told.
-//! What is left to chance: no echo, no names, and the program takes the late answer for its next command's and writes
-//! a third before that is answered. Then the program is wrong as well.
+//! What is left to chance: no echo, no names, no inquiry, and the program takes the late answer for its next
+//! command's and writes a third before that is answered. Then the program is wrong as well.
 //!
 //! Result codes of calls (`NO CARRIER`, `BUSY`, …) end only commands that can have them; to others they are
 //! unsolicited.
@@ -71,6 +76,10 @@ pub(super) struct Pairing {
     next_number: u64,
     /// The last line with a code was unsolicited: a body that follows is its.
     unsolicited: bool,
+    /// Since the last command was written, a line was read that might be a damaged echo.
+    strange: bool,
+    /// The modem has answered a command after the next was written, and has dropped none since.
+    keeps_order: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +100,8 @@ impl Pairing {
             early: Early::default(),
             next_number: 0,
             unsolicited: false,
+            strange: false,
+            keeps_order: false,
         }
     }
 
@@ -98,6 +109,11 @@ impl Pairing {
     pub(super) fn command(&mut self, line: CommandLine, call: Call, out: &mut Vec<Observation>) -> Option<Answered> {
         self.decide(out);
         let early = self.early.take(&call);
+        self.strange = false;
+        let answer = std::mem::take(&mut self.answer);
+        if let Some(last) = self.queue.back_mut() {
+            last.partial = answer;
+        }
         for pending in &mut self.queue {
             pending.superseded.get_or_insert(call.exit);
         }
@@ -140,7 +156,10 @@ impl Pairing {
             }
             Line::Final(_) | Line::Word(_) => self.unasked(&line, when, out),
             Line::Code(code) => self.code(code, when, out),
-            Line::Text => self.information(when),
+            Line::Text => {
+                self.strange = true;
+                self.information(when);
+            }
             Line::Body if !self.unsolicited && !self.queue.is_empty() => self.information(when),
             Line::Body => {}
             Line::Echo(print) => {
@@ -148,6 +167,8 @@ impl Pairing {
                     self.queue.iter_mut().find(|pending| !pending.echoed && pending.line.print == print)
                 {
                     pending.echoed = true;
+                } else {
+                    self.strange = true;
                 }
             }
             Line::Prompt => {
@@ -250,42 +271,59 @@ impl Pairing {
 
     fn final_result(&mut self, result: AtResult, when: When, out: &mut Vec<Observation>) -> Option<Answered> {
         let mut answer = std::mem::take(&mut self.answer);
-        let owner = self.owner(&answer);
+        let owner = self.owner(&result, &answer);
+        self.strange = false;
         answer.began.get_or_insert(when.began);
         answer.unattended = when.unattended;
         self.kept.push(Final { result, at: when.ended, answer });
         match owner {
-            Some(index) => self.pair(index, out),
-            None if self.kept.len() >= self.queue.len() => self.decide(out),
+            Some(index) => {
+                if index > 0 && self.kept.len() <= index {
+                    self.keeps_order = false;
+                } else if self.queue.len() > 1 {
+                    self.keeps_order = true;
+                }
+                self.pair(index, out)
+            }
+            None if self.kept.len() >= self.queue.len() => {
+                self.keeps_order = true;
+                self.decide(out)
+            }
             // The program may go on to wait already, whichever command it was.
             None => self.queue.back().map(|pending| pending.answered(when.ended)),
         }
     }
 
     /// The place in the queue of the command that an answer is certain to belong to.
-    fn owner(&self, answer: &Answer) -> Option<usize> {
+    fn owner(&self, result: &AtResult, answer: &Answer) -> Option<usize> {
         if self.queue.len() == 1 {
             return Some(0);
         }
         if let Some(number) = answer.names {
             return self.queue.iter().position(|pending| pending.number == number);
         }
+        let able = |(_, pending): &(usize, &Pending)| pending.may_end_with(result, answer);
+        let mut able = self.queue.iter().enumerate().filter(able);
+        if let (Some((index, _)), None) = (able.next(), able.next()) {
+            return Some(index);
+        }
         let mut echoed = self.queue.iter().enumerate().filter(|(_, pending)| pending.echoed);
         match (echoed.next(), echoed.next()) {
-            (Some((index, _)), None) if self.kept.is_empty() => {
+            (Some((index, _)), None) if self.kept.is_empty() && !self.strange => {
                 (!self.queue.iter().any(|pending| pending.line.settings.echo.is_some())).then_some(index)
             }
             _ => None,
         }
     }
 
-    /// Pairs what is kept back with the last commands.
+    /// Pairs what is kept back with the last commands, or the first, as this modem is known.
     fn decide(&mut self, out: &mut Vec<Observation>) -> Option<Answered> {
         if self.kept.is_empty() || self.queue.is_empty() {
             self.kept.clear();
             return None;
         }
-        self.pair(self.queue.len() - 1, out)
+        let last = if self.keeps_order { self.kept.len() } else { self.queue.len() };
+        self.pair(last.min(self.queue.len()).saturating_sub(1), out)
     }
 
     /// The last final result code belongs to the command at `index`, those before it to the ones before.

@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) prompted: Option<Stamp>,
     pub(super) data_written: Option<Stamp>,
     pub(super) incomplete: bool,
+    /// What was read of its answer before the next command was written.
+    pub(super) partial: Answer,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl Pending {
             prompted: None,
             data_written: None,
             incomplete: false,
+            partial: Answer::default(),
         }
     }
 
@@ -81,6 +84,11 @@ impl Pending {
         }
     }
 
+    /// Whether this may be the whole answer: an inquiry has lines of information before its `OK`.
+    pub(super) fn may_end_with(&self, result: &AtResult, answer: &Answer) -> bool {
+        *result != AtResult::Ok || !self.line.inquires || answer.lines > 0 || self.partial.lines > 0
+    }
+
     pub(super) fn observation(&self, tty: &Arc<Tty>, result: AtResult, end: Stamp, answer: &Answer) -> Observation {
         let end = end.max(self.start);
         Observation::AtCommand(Box::new(AtCommand {
@@ -89,11 +97,11 @@ impl Pending {
             line: self.line.names.clone(),
             result,
             start: self.start,
-            first_byte: answer.began.map(|began| began.max(self.start)),
+            first_byte: self.partial.began.or(answer.began).map(|began| began.max(self.start)),
             end,
             prompt: self.prompted.map(|prompted| self.data_written.unwrap_or(end).since(prompted)),
             unattended: answer.unattended.min(end.since(self.start)),
-            information_lines: answer.lines,
+            information_lines: self.partial.lines.saturating_add(answer.lines),
             incomplete: self.incomplete,
         }))
     }

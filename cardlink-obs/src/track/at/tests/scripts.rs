@@ -229,6 +229,40 @@ fn late_answers_without_echo_wait_for_what_follows() {
 }
 
 #[test]
+fn a_program_out_of_step_is_followed() {
+    // No echo. The answer to CFUN comes when CSQ is written, and the program takes it for that.
+    let mut bench = Bench::new();
+    bench.write(b"AT+CFUN=1\r").sleep(990).write(b"AT+CSQ\r").read(10, b"\r\nOK\r\n");
+    bench.told(&["AT+CFUN ok 1010 first=1010"]);
+    bench.write(b"AT+CSQ\r").read(10, b"\r\n+CSQ: 1,1\r\n\r\nOK\r\n").write(b"AT+COPS?\r");
+    bench.told(&["AT+CSQ ok 30 first=30 lines=1"]);
+    bench.read(10, b"\r\n+CSQ: 1,1\r\n\r\nOK\r\n").told(&["AT+CSQ ok 30 first=30 lines=1"]);
+    // COPS is never answered.
+    bench.sleep(470).write(b"AT+CSQ\r").read(10, b"\r\n+CSQ: 1,1\r\n\r\nOK\r\n");
+    bench.told(&["AT+COPS aborted 490", "AT+CSQ ok 10 first=10 lines=1"]);
+}
+
+#[test]
+fn information_before_the_next_command_is_no_evidence() {
+    for echo in [true, false] {
+        let mut bench = Bench::new();
+        let mut answer = |command: &str, damaged: &str, answer: &str| {
+            bench.write(command.as_bytes());
+            bench.read(10, if echo { damaged } else { "" }.as_bytes()).read(0, answer.as_bytes()).sleep(480);
+            std::mem::take(&mut bench.told)
+        };
+        answer("AT\r", "AT\r", "\r\nOK\r\n");
+        // The final result code is missing, then an echo is damaged.
+        answer("AT+CREG?\r", "AT+CREG?\r", "\r\n+CREG: 0,1\r\n");
+        answer("AT+CGMM\r", "T*CGMM\r", "\r\nLab Modem\r\n\r\nOK\r\n");
+        let told = answer("AT\r", "AT\r", "\r\nOK\r\n");
+        let lines = if echo { 2 } else { 1 };
+        let first = "AT+CREG aborted 500 first=10 lines=1";
+        assert_eq!(told, [first, &format!("AT+CGMM ok 10 first=10 lines={lines}"), "AT ok 10 first=10"]);
+    }
+}
+
+#[test]
 fn commands_written_ahead_are_answered_in_order() {
     let mut bench = Bench::new();
     bench.write(b"AT+A\rAT+B\rAT+C\r").read(10, b"AT+A\r\r\nOK\r\nAT+B\r\r\nERROR\r\nAT+C\r\r\nOK\r\n");
