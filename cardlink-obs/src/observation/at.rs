@@ -71,7 +71,8 @@ impl fmt::Display for AtResult {
 pub struct AtCommand {
     pub tty: Arc<Tty>,
     /// The name without arguments and without `?`, `=` or `=?`: `AT+CSQ`, `ATD`, `AT`. Several commands on one
-    /// line (`AT+CMEE=1;+CREG?`) have the name of the first.
+    /// line (`AT+CMEE=1;+CREG?`) have the name of the first. `AT?` stands for what is no name (longer than 24 bytes,
+    /// odd characters, a number).
     pub name: String,
     /// The names of all commands of the line, the first included.
     pub line: Vec<String>,
@@ -103,7 +104,7 @@ impl AtCommand {
 pub struct AtUnsolicited {
     pub tty: Arc<Tty>,
     pub at: Stamp,
-    /// The code without its values: `+CREG`, `RING`, `+CMTI`.
+    /// The code without its values: `+CREG`, `RING`, `+CMTI`; `?` for a line of text, which is not told.
     pub code: String,
 }
 

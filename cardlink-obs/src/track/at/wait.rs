@@ -14,7 +14,7 @@
 //!   rests of an event loop can pass for waits.
 //!
 //! A program that does not poll but reads 0 bytes over and over (`VMIN` 0, as gammu does) waits also while it sleeps
-//! between those reads: gaps of up to 100 ms count.
+//! between those reads: gaps of up to 100 ms count. One that sleeps without looking at the tty is not seen to wait.
 
 use super::pairing::Answered;
 use crate::observation::{Interface, Observation, ProgramWait, Stamp, Tty};
