@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::packages::{self, Group};
-use crate::project::{root, run as run_command, step, target_dir};
+use crate::project::{root, run as run_command, show, step, target_dir};
 use crate::tools;
 
 /// `cargo xtask fuzz`
@@ -55,8 +55,23 @@ fn run_target(cargo_fuzz: &Path, target: &str, seconds: u32) -> Result<()> {
     ensure!(seeds.is_dir(), "{target} has no seeds in {}", seeds.display());
     let mut fuzz = command(cargo_fuzz, "run");
     fuzz.arg(target).arg(found).arg(seeds);
-    fuzz.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-verbosity=0", "-print_final_stats=1"]);
-    run_command(&mut fuzz)
+    fuzz.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-print_final_stats=1"]);
+    let output = fuzz.output().with_context(|| format!("cannot start `{}`", show(&fuzz)))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        // The beginning is the fuzzer's progress; what matters is what the target said, and how to see it again.
+        let lines: Vec<&str> = told.lines().skip_while(|line| !is_failure(line)).collect();
+        eprintln!("{}", if lines.is_empty() { told.into_owned() } else { lines.join("\n") });
+        bail!("{target} failed ({})", output.status);
+    }
+    let runs = told.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    println!("    {} inputs, no failure", runs.unwrap_or("?").trim());
+    Ok(())
+}
+
+/// Whether a line of the fuzzer begins what it says about a failure.
+fn is_failure(line: &str) -> bool {
+    line.contains("panicked at") || line.contains("ERROR: libFuzzer")
 }
 
 fn command(cargo_fuzz: &Path, action: &str) -> Command {

@@ -24,7 +24,7 @@ const COMMANDS: &[(&str, Duration)] = &[
     ("AT+CREG?", Duration::ZERO),
     // The flaw: it waits for something that the modem never says.
     ("AT+COPS?", Duration::from_millis(1500)),
-    ("AT+CMGS=?", Duration::ZERO),
+    ("AT+CMGF=0", Duration::ZERO),
     ("AT+WIND=1", Duration::ZERO),
 ];
 
