@@ -21,8 +21,9 @@ const FAULTS: &str = "none,wrong-key,none,unknown-identity,none,no-shared-cipher
 pub struct Lab {
     server: Running,
     address: String,
-    _modem: Running,
+    // Ends before the modem does, and so without a complaint about it.
     tool: Running,
+    _modem: Running,
 }
 
 impl Lab {
@@ -39,7 +40,7 @@ impl Lab {
         modem.args(["--delay", "20", "--delay", "AT+COPS=120", "--urc", "+CREG: 1:4000"]);
         let (modem, tty) = Running::start_and_hear(&mut modem, "modem on ")?;
         let tool = Running::start(Command::new(modem_tool(dir)?).arg("modem-tool").arg(tty))?;
-        Ok(Self { server, address, _modem: modem, tool })
+        Ok(Self { server, address, tool, _modem: modem })
     }
 
     /// Who is to be watched.

@@ -50,8 +50,9 @@ pub fn run(options: &Options) -> Result<()> {
     stop(&mut agent)?;
     let page = watched?;
 
-    println!("\nThe metrics page ended with, among others:");
-    for line in page.lines().filter(|line| SHOWN.iter().any(|name| line.starts_with(name))) {
+    println!("\nOn the metrics page, among others:");
+    let shown = |line: &&str| SHOWN.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+    for line in page.lines().filter(shown) {
         println!("    {line}");
     }
     println!("\nOn a host of your own:  sudo {} run --port 8443", programs.agent.display());
