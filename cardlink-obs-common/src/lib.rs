@@ -90,6 +90,12 @@ pub mod blind {
     pub const SPLICE: i64 = 4;
 }
 
+/// Programs that others continue in (indices of the map `TAILS`).
+pub mod tail {
+    pub const VECTORS: u32 = 0;
+    pub const COUNT: u32 = 1;
+}
+
 /// Fates of an event (indices of the per-CPU ledger). `SEEN` is the sum of all others.
 pub mod fate {
     pub const SEEN: u32 = 0;
@@ -248,6 +254,20 @@ pub mod mode {
     pub const BYTES: u8 = 3;
 }
 
+/// A vectored transfer on its way from the hook of its system call to the program that walks the vectors.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PendingTransfer {
+    /// Address of the array of `struct iovec`, and its length.
+    pub vectors: u64,
+    pub count: u64,
+    pub result: i64,
+    pub fd: i32,
+    pub write: u8,
+    pub peek: u8,
+    pub reserved: [u8; 2],
+}
+
 /// Value of the map `THREADS`, by thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -260,6 +280,7 @@ pub struct ThreadState {
     pub reserved: u32,
     /// The event under way: here, and not on the program's stack, the verifier does not follow each of its values.
     pub event: EventHeader,
+    pub pending: PendingTransfer,
 }
 
 /// Offsets of kernel structure members, from BTF; a global that the loader sets.
@@ -309,7 +330,7 @@ const _: () = assert!(size_of::<FdRef>() == 24);
 const _: () = assert!(size_of::<TargetInfo>() == 24);
 const _: () = assert!(size_of::<RecordState>() == 40);
 const _: () = assert!(size_of::<StreamState>() == 112);
-const _: () = assert!(size_of::<ThreadState>() == 120);
+const _: () = assert!(size_of::<ThreadState>() == 152);
 const _: () = assert!(size_of::<KernelLayout>() == 26 * 4);
 
 #[cfg(feature = "user")]

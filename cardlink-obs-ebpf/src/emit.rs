@@ -1,4 +1,5 @@
-//! Puts events into the ring, in a few size classes, without waking the target's CPU for it.
+//! Puts events into the ring, in a few size classes, without waking the target's CPU for it; only an exec is told at
+//! once, because a new target may be waiting behind it.
 
 use crate::{
     ledger::settle,
@@ -11,7 +12,7 @@ use aya_ebpf::{
         generated::{bpf_probe_read_kernel, bpf_probe_read_user},
     },
 };
-use cardlink_obs_common::{EventHeader, PAYLOAD_CLASSES, fate, flag};
+use cardlink_obs_common::{EventHeader, PAYLOAD_CLASSES, fate, flag, kind};
 use core::ffi::c_void;
 
 #[repr(C)]
@@ -72,7 +73,7 @@ fn emit_class<const N: usize>(header: &EventHeader, source: Source, len: u32) ->
             settle(fate::SUBMITTED);
         }
     }
-    entry.submit(wakeup());
+    entry.submit(if header.kind == kind::EXEC { u64::from(BPF_RB_FORCE_WAKEUP) } else { wakeup() });
     true
 }
 

@@ -4,9 +4,9 @@ use aya_ebpf::{
     Global,
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, fate};
+use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, fate, tail};
 
 /// Events on their way to the agent.
 #[map]
@@ -39,6 +39,10 @@ pub static COMMS: HashMap<Comm, u8> = HashMap::with_max_entries(64, 0);
 /// Character device majors of terminals: 1 where the major (the index) is one.
 #[map]
 pub static TTY_MAJORS: Array<u8> = Array::with_max_entries(512, 0);
+
+/// Programs that others continue in: what is long to verify is verified once.
+#[map]
+pub static TAILS: ProgramArray = ProgramArray::with_max_entries(tail::COUNT, 0);
 
 /// Fates of events.
 #[map]

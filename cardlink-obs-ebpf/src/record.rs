@@ -9,7 +9,7 @@ const HEADER: u32 = 5;
 
 /// Steps (headers, bodies) through one chunk before the framing is given up: from then on everything is told, and the
 /// agent follows the records by itself.
-const MAX_STEPS: u64 = 16;
+const MAX_STEPS: u64 = 12;
 
 /// Follows `len` bytes at `address`; says whether any of them is not application data.
 ///

@@ -12,7 +12,7 @@ use aya_ebpf::{
     macros::{raw_tracepoint, tracepoint},
     programs::{RawTracePointContext, TracePointContext},
 };
-use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind};
+use cardlink_obs_common::{EventHeader, FORMAT_VERSION, PendingTransfer, TargetInfo, ThreadState, fate, flag, kind};
 
 const CLONE_THREAD: u64 = 0x0001_0000;
 
@@ -65,6 +65,7 @@ impl Caller {
             poll_fd: -1,
             reserved: 0,
             event: header(0, self.tgid, self.tid, -1),
+            pending: PendingTransfer { vectors: 0, count: 0, result: 0, fd: -1, write: 0, peek: 0, reserved: [0; 2] },
         };
         if THREADS.insert(&key, &new, 0).is_err() {
             settle(fate::TABLE_FULL);

@@ -1,11 +1,14 @@
 //! The read and write families of system calls.
 
 use crate::{
-    syscall::{argument, result},
+    descriptor::stream,
+    maps::TAILS,
+    syscall::{EAGAIN, argument, result},
     task::{Caller, now},
     transfer::{Transfer, transferred},
 };
 use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+use cardlink_obs_common::{PendingTransfer, how, tail};
 
 const MSG_PEEK: u64 = 0x2;
 const MSG_TRUNC: u64 = 0x20;
@@ -61,21 +64,56 @@ pub fn sys_exit_write(ctx: TracePointContext) -> u32 {
     plain(&ctx, true)
 }
 
+/// Leaves a vectored transfer with its thread and goes on in the program that walks the vectors.
+#[inline(always)]
+fn hand_over(ctx: &TracePointContext, caller: Caller, pending: PendingTransfer) -> u32 {
+    if pending.result == EAGAIN || stream(caller, pending.fd, how::SEEN).is_none() {
+        return 0;
+    }
+    if let Some(thread) = caller.thread_or_new() {
+        // SAFETY: a map value that is there; the program array holds programs of this type only.
+        unsafe {
+            (*thread).pending = pending;
+            let _ = TAILS.tail_call(ctx, tail::VECTORS);
+        }
+    }
+    0
+}
+
+/// Not attached anywhere: the hooks of vectored calls continue here.
+#[tracepoint]
+pub fn transfer_vectors(_ctx: TracePointContext) -> u32 {
+    let Some(caller) = Caller::watched() else { return 0 };
+    let Some(thread) = caller.thread() else { return 0 };
+    // SAFETY: a map value that is there.
+    let pending = unsafe { &(*thread).pending };
+    transferred(&Transfer {
+        caller,
+        fd: pending.fd,
+        write: pending.write != 0,
+        result: pending.result,
+        address: pending.vectors,
+        vectors: if pending.count == 0 { 1 } else { pending.count },
+        peek: pending.peek != 0,
+        capacity: u64::MAX,
+    });
+    0
+}
+
 /// `readv` and `writev`: (fd, vectors, count).
 #[inline(always)]
 fn vectored(ctx: &TracePointContext, write: bool) -> u32 {
     let Some(caller) = Caller::watched() else { return 0 };
-    transferred(&Transfer {
-        caller,
-        fd: argument::<0>() as i32,
-        write,
+    let pending = PendingTransfer {
+        vectors: argument::<1>(),
+        count: argument::<2>(),
         result: result(ctx),
-        address: argument::<1>(),
-        vectors: argument::<2>(),
-        peek: false,
-        capacity: u64::MAX,
-    });
-    0
+        fd: argument::<0>() as i32,
+        write: u8::from(write),
+        peek: 0,
+        reserved: [0; 2],
+    };
+    hand_over(ctx, caller, pending)
 }
 
 #[tracepoint]
@@ -129,17 +167,16 @@ fn message(ctx: &TracePointContext, write: bool) -> u32 {
     }
     // SAFETY: the helper checks the address.
     let vectors = unsafe { bpf_probe_read_user((argument::<1>() + 16) as *const [u64; 2]) }.unwrap_or([0; 2]);
-    transferred(&Transfer {
-        caller,
-        fd: argument::<0>() as i32,
-        write,
+    let pending = PendingTransfer {
+        vectors: vectors[0],
+        count: vectors[1],
         result: result(ctx),
-        address: vectors[0],
-        vectors: if vectors[1] == 0 { 1 } else { vectors[1] },
-        peek: !write && flags & MSG_PEEK != 0,
-        capacity: u64::MAX,
-    });
-    0
+        fd: argument::<0>() as i32,
+        write: u8::from(write),
+        peek: u8::from(!write && flags & MSG_PEEK != 0),
+        reserved: [0; 2],
+    };
+    hand_over(ctx, caller, pending)
 }
 
 #[tracepoint]
@@ -169,17 +206,16 @@ fn messages(ctx: &TracePointContext, write: bool) -> u32 {
             bpf_probe_read_user((array + 56) as *const u32).unwrap_or(0),
         )
     };
-    transferred(&Transfer {
-        caller,
-        fd: argument::<0>() as i32,
-        write,
+    let pending = PendingTransfer {
+        vectors: vectors[0],
+        count: vectors[1],
         result: i64::from(len),
-        address: vectors[0],
-        vectors: if vectors[1] == 0 { 1 } else { vectors[1] },
-        peek: false,
-        capacity: u64::MAX,
-    });
-    0
+        fd: argument::<0>() as i32,
+        write: u8::from(write),
+        peek: 0,
+        reserved: [0; 2],
+    };
+    hand_over(ctx, caller, pending)
 }
 
 #[tracepoint]

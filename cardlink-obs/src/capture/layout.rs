@@ -2,7 +2,7 @@
 
 use btf_rs::{Btf, BtfType as _, Type};
 use cardlink_obs_common::KernelLayout;
-use std::path::Path;
+use std::{fs, path::Path};
 
 /// Where the kernel keeps its type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -27,7 +27,9 @@ pub fn running_kernel() -> Result<KernelLayout, LayoutError> {
     if !Path::new(VMLINUX).exists() {
         return Err(LayoutError::NoBtf);
     }
-    let btf = Btf::from_file(VMLINUX).map_err(|error| LayoutError::Unreadable(error.to_string()))?;
+    // Read at once: the parser would otherwise fetch it in pieces of a few bytes.
+    let bytes = fs::read(VMLINUX).map_err(|error| LayoutError::Unreadable(error.to_string()))?;
+    let btf = Btf::from_bytes(&bytes).map_err(|error| LayoutError::Unreadable(error.to_string()))?;
     from_btf(&btf)
 }
 

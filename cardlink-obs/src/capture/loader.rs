@@ -7,7 +7,7 @@ use super::{
 };
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{
         ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId,
     },
@@ -16,6 +16,7 @@ use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetI
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
 };
 
 /// The committed object, built by `cargo xtask build-ebpf`.
@@ -83,6 +84,8 @@ pub enum LoadError {
 enum Link {
     Tracepoint(TracePointLinkId),
     Raw(RawTracePointLinkId),
+    /// Stays in its place: nobody gets there without the hooks.
+    Tail,
 }
 
 /// A probe with its state.
@@ -137,16 +140,22 @@ impl Kernel {
     }
 
     /// Detaches all probes of the given families.
-    pub fn detach(&mut self, families: &[Family]) {
+    ///
+    /// The kernel lets go of a hook only after a grace period, some 10 ms to 80 ms each: they are waited for beside each
+    /// other, on threads that are returned.
+    pub fn detach(&mut self, families: &[Family]) -> Vec<thread::JoinHandle<()>> {
+        let mut waits = Vec::new();
         for attached in &mut self.probes {
-            if families.contains(&attached.probe.family)
-                && let Some(link) = attached.link.take()
-            {
-                // The program stays loaded; a failed detach leaves the link to the object's end.
-                let _ = detach_program(&mut self.bpf, attached.probe, link);
-                attached.verdict = Verdict::Standby;
+            if !families.contains(&attached.probe.family) {
+                continue;
             }
+            let Some(link) = attached.link.take() else { continue };
+            attached.verdict = Verdict::Standby;
+            // A failed detach leaves the link to the end of the process.
+            let Ok(Some(owned)) = take_link(&mut self.bpf, attached.probe, link) else { continue };
+            waits.extend(thread::Builder::new().name("detach".into()).spawn(move || drop(owned)));
         }
+        waits
     }
 
     /// Instructions that the verifier walked through for a program, where the kernel tells it (5.16).
@@ -277,7 +286,7 @@ fn refuse_if_required(probe: &'static Probe, verdict: &Verdict) -> Result<(), Lo
 
 fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
     match probe.site {
-        Site::Tracepoint { .. } => program::<TracePoint>(bpf, probe.program)?.load(),
+        Site::Tracepoint { .. } | Site::Tail { .. } => program::<TracePoint>(bpf, probe.program)?.load(),
         Site::RawTracepoint { .. } => program::<RawTracePoint>(bpf, probe.program)?.load(),
     }
 }
@@ -287,15 +296,23 @@ fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
         Site::Tracepoint { category, name } => {
             Link::Tracepoint(program::<TracePoint>(bpf, probe.program)?.attach(category, name)?)
         }
+        Site::Tail { index } => {
+            let fd = program::<TracePoint>(bpf, probe.program)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+            let map = bpf.map_mut("TAILS").ok_or(ProgramError::NotLoaded)?;
+            ProgramArray::try_from(map)?.set(index, &fd, 0)?;
+            Link::Tail
+        }
         Site::RawTracepoint { name } => Link::Raw(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?),
     })
 }
 
-fn detach_program(bpf: &mut Ebpf, probe: &Probe, link: Link) -> Result<(), ProgramError> {
-    match link {
-        Link::Tracepoint(link) => program::<TracePoint>(bpf, probe.program)?.detach(link),
-        Link::Raw(link) => program::<RawTracePoint>(bpf, probe.program)?.detach(link),
-    }
+/// Takes a link out of its program: whoever drops it detaches.
+fn take_link(bpf: &mut Ebpf, probe: &Probe, link: Link) -> Result<Option<Box<dyn Send>>, ProgramError> {
+    Ok(match link {
+        Link::Tracepoint(link) => Some(Box::new(program::<TracePoint>(bpf, probe.program)?.take_link(link)?)),
+        Link::Raw(link) => Some(Box::new(program::<RawTracePoint>(bpf, probe.program)?.take_link(link)?)),
+        Link::Tail => None,
+    })
 }
 
 fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>

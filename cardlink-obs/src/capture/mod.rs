@@ -38,6 +38,9 @@ const WITH_TARGET: [Family; 3] = [Family::Descriptor, Family::Transfer, Family::
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the probes stay attached when the last target has gone and another may come.
+const LINGER: Duration = Duration::from_secs(300);
+
 /// How the capture is set up.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -64,6 +67,10 @@ pub struct Capture {
     next_look: u64,
     next_sample: u64,
     lost_told: u64,
+    /// Since when there is no target.
+    idle_since: Option<u64>,
+    /// How long probes stay without one, nanoseconds.
+    linger: u64,
 }
 
 /// Nanoseconds since boot, as the kernel side stamps its events.
@@ -76,6 +83,8 @@ impl Capture {
     /// Loads the kernel side, attaches what tells of processes, and takes in the targets that are there.
     pub fn start(mut settings: Settings) -> Result<Self, LoadError> {
         settings.kernel.tell_strangers = settings.selectors.looks_for_others() && !settings.selectors.only_comms();
+        let linger = if settings.selectors.looks_for_others() { LINGER } else { Duration::ZERO };
+        let linger = u64::try_from(linger.as_nanos()).unwrap_or(u64::MAX);
         let mut kernel = Kernel::load(&settings.kernel)?;
         let ring = kernel.ring()?;
         let mut comms = kernel.comms()?;
@@ -99,6 +108,8 @@ impl Capture {
             next_look: 0,
             next_sample: 0,
             lost_told: 0,
+            idle_since: None,
+            linger,
             kernel,
         };
         // Attach, then snapshot, then reconcile: what happens meanwhile is in the ring.
@@ -189,7 +200,10 @@ impl Capture {
 
     /// Detaches everything but keeps what is in the ring.
     pub fn detach(&mut self) {
-        self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind, Family::Process]);
+        let all = [Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind, Family::Process];
+        for wait in self.kernel.detach(&all) {
+            let _ = wait.join();
+        }
     }
 
     fn hand_on_made(&mut self, handle: &mut impl FnMut(Event<'_>)) {
@@ -216,7 +230,6 @@ impl Capture {
                     self.forget(pid);
                     self.made.push_back(Event::ProcessEnded { at, pid });
                 }
-                self.detach_without_targets();
                 Ok(())
             }
         }
@@ -279,7 +292,7 @@ impl Capture {
                 }
             }
         }
-        self.detach_without_targets();
+        self.detach_without_targets(now);
         self.ledger.read();
         let lost = self.ledger.lost();
         if lost > self.lost_told {
@@ -307,9 +320,15 @@ impl Capture {
         }
     }
 
-    /// Every probe taxes the whole host a little: without a target only those stay that wait for one.
-    fn detach_without_targets(&mut self) {
-        if self.targets.is_empty() {
+    /// Every probe taxes the whole host a little: without a target only those stay that wait for one. Not at once: a
+    /// target that comes back in a moment is to be seen from its first call.
+    fn detach_without_targets(&mut self, now: u64) {
+        if !self.targets.is_empty() {
+            self.idle_since = None;
+            return;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        if now.saturating_sub(since) >= self.linger {
             self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind]);
         }
     }

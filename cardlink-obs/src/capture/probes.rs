@@ -34,6 +34,8 @@ impl Family {
 pub enum Site {
     Tracepoint { category: &'static str, name: &'static str },
     RawTracepoint { name: &'static str },
+    /// Continued in from others, by this index of the map `TAILS`.
+    Tail { index: u32 },
 }
 
 impl fmt::Display for Site {
@@ -41,6 +43,7 @@ impl fmt::Display for Site {
         match self {
             Self::Tracepoint { category, name } => write!(f, "{category}:{name}"),
             Self::RawTracepoint { name } => write!(f, "raw:{name}"),
+            Self::Tail { index } => write!(f, "tail:{index}"),
         }
     }
 }
@@ -115,6 +118,12 @@ pub const PROBES: &[Probe] = &[
     syscall("sys_enter_read", Family::Transfer, true),
     syscall("sys_exit_read", Family::Transfer, true),
     syscall("sys_exit_write", Family::Transfer, true),
+    Probe {
+        program: "transfer_vectors",
+        site: Site::Tail { index: cardlink_obs_common::tail::VECTORS },
+        family: Family::Transfer,
+        required: false,
+    },
     syscall("sys_enter_readv", Family::Transfer, false),
     syscall("sys_exit_readv", Family::Transfer, false),
     syscall("sys_exit_writev", Family::Transfer, false),
