@@ -4,11 +4,11 @@ use crate::{
     emit::{Source, emit},
     kernel::{self, File, Kind},
     ledger::settle,
-    maps::{FDS, LAYOUT, STREAMS, TARGETS, TTY_MAJORS},
+    maps::{BLANK_STREAM, FDS, LAYOUT, STREAMS, TARGETS, TTY_MAJORS},
     task::Caller,
 };
 use cardlink_obs_common::{
-    Descriptor, FdKey, FdRef, RecordState, StreamState, class, fate, flag, kind, mode,
+    Descriptor, FdKey, FdRef, StreamState, class, fate, flag, kind, mode,
 };
 use core::ptr;
 
@@ -108,19 +108,17 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
         header.flags |= flag::TTY;
     }
     if STREAMS.get_ptr(&identity).is_none() {
-        let new = StreamState {
-            generation: header.exit_ns,
-            read_offset: 0,
-            write_offset: 0,
-            class: descriptor.class,
-            mode: if descriptor.class == class::TTY { mode::BYTES } else { mode::UNDECIDED },
-            reserved: [0; 6],
-            rx: NO_RECORD,
-            tx: NO_RECORD,
-        };
-        if STREAMS.insert(&identity, &new, 0).is_err() {
+        let blank = BLANK_STREAM.get(0)?;
+        if STREAMS.insert(&identity, blank, 0).is_err() {
             settle(fate::TABLE_FULL);
             return None;
+        }
+        let new = STREAMS.get_ptr_mut(&identity)?;
+        // SAFETY: a map value that is there.
+        unsafe {
+            (*new).generation = header.exit_ns;
+            (*new).class = descriptor.class;
+            (*new).mode = if descriptor.class == class::TTY { mode::BYTES } else { mode::UNDECIDED };
         }
     }
     let state = STREAMS.get_ptr_mut(&identity)?;
@@ -129,18 +127,6 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
     emit(&header, Source::Kernel(ptr::from_ref(&descriptor).cast()), size_of::<Descriptor>() as u32);
     Some(Stream { identity, state })
 }
-
-const NO_RECORD: RecordState = RecordState {
-    remaining: 0,
-    header: [0; 16],
-    header_have: 0,
-    lost: 0,
-    reserved: [0; 2],
-    told: 0,
-    skipped: 0,
-    left: 0,
-    interesting: 0,
-};
 
 /// Fills in a connected TCP socket; `None` for everything else, with the family set when it will never be one.
 #[inline(always)]

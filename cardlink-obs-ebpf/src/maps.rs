@@ -40,6 +40,14 @@ pub static COMMS: HashMap<Comm, u8> = HashMap::with_max_entries(64, 0);
 #[map]
 pub static TTY_MAJORS: Array<u8> = Array::with_max_entries(512, 0);
 
+/// What a new thread's state is copied from: a program's stack is small.
+#[map]
+pub static BLANK_THREAD: Array<ThreadState> = Array::with_max_entries(1, 0);
+
+/// What a new stream's state is copied from.
+#[map]
+pub static BLANK_STREAM: Array<StreamState> = Array::with_max_entries(1, 0);
+
 /// Programs that others continue in: what is long to verify is verified once.
 #[map]
 pub static TAILS: ProgramArray = ProgramArray::with_max_entries(tail::COUNT, 0);

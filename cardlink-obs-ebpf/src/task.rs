@@ -4,7 +4,7 @@ use crate::{
     emit::{Source, emit},
     kernel,
     ledger::settle,
-    maps::{COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, TARGETS, TELL_STRANGERS, THREADS},
+    maps::{BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, TARGETS, TELL_STRANGERS, THREADS},
 };
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -12,7 +12,7 @@ use aya_ebpf::{
     macros::{raw_tracepoint, tracepoint},
     programs::{RawTracePointContext, TracePointContext},
 };
-use cardlink_obs_common::{EventHeader, FORMAT_VERSION, PendingTransfer, TargetInfo, ThreadState, fate, flag, kind};
+use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind};
 
 const CLONE_THREAD: u64 = 0x0001_0000;
 
@@ -58,20 +58,15 @@ impl Caller {
         if let Some(state) = THREADS.get_ptr_mut(&key) {
             return Some(state);
         }
-        let new = ThreadState {
-            enter_ns: 0,
-            polled_ns: 0,
-            poll_enter_ns: 0,
-            poll_fd: -1,
-            reserved: 0,
-            event: header(0, self.tgid, self.tid, -1),
-            pending: PendingTransfer { vectors: 0, count: 0, result: 0, fd: -1, write: 0, peek: 0, reserved: [0; 2] },
-        };
-        if THREADS.insert(&key, &new, 0).is_err() {
+        let blank = BLANK_THREAD.get(0)?;
+        if THREADS.insert(&key, blank, 0).is_err() {
             settle(fate::TABLE_FULL);
             return None;
         }
-        THREADS.get_ptr_mut(&key)
+        let state = THREADS.get_ptr_mut(&key)?;
+        // SAFETY: a map value that is there.
+        unsafe { (*state).poll_fd = -1 };
+        Some(state)
     }
 
     /// An event header with what is known of the caller.

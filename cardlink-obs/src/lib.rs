@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod capture;
 pub mod cli;
+pub mod doctor;
 pub mod event;
 pub mod observation;
 pub mod pipeline;

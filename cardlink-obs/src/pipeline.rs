@@ -210,11 +210,11 @@ impl Pipeline {
             };
             if let Some(path) = path {
                 let tty = Arc::new(Tty { process, path: Arc::from(path) });
-                return Tracked::At { tracker: Box::new(AtTracker::new(tty, settings.at.clone())), quiet: false };
+                return Tracked::At { tracker: Box::new(AtTracker::new(tty, settings.at)), quiet: false };
             }
             let connection = connection(number, process, endpoint, origin, at);
             made = Some(Arc::clone(&connection));
-            Tracked::Connection(Box::new(ConnectionTracker::new(connection, settings.connection.clone())))
+            Tracked::Connection(Box::new(ConnectionTracker::new(connection, settings.connection)))
         });
         self.all_ended(ended, out);
         if let Some(connection) = made {

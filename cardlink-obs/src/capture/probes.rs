@@ -32,10 +32,17 @@ impl Family {
 /// Where a program is attached. Kept apart from its body: another kind of hook may carry the same program one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
-    Tracepoint { category: &'static str, name: &'static str },
-    RawTracepoint { name: &'static str },
+    Tracepoint {
+        category: &'static str,
+        name: &'static str,
+    },
+    RawTracepoint {
+        name: &'static str,
+    },
     /// Continued in from others, by this index of the map `TAILS`.
-    Tail { index: u32 },
+    Tail {
+        index: u32,
+    },
 }
 
 impl fmt::Display for Site {

@@ -2,7 +2,6 @@
 
 use super::{host, sockets, ttys};
 use crate::event::{Endpoint, Event, Holder, Origin, StreamId};
-use std::{fs, os::unix::fs::MetadataExt as _};
 
 const O_NONBLOCK: u32 = 0o4000;
 
@@ -20,7 +19,6 @@ pub fn of(pid: u32, at: u64) -> Snapshot {
     let descriptors = host::descriptors(pid);
     let has_sockets = descriptors.iter().any(|(_, link)| host::socket_inode(link).is_some());
     let sockets = if has_sockets { sockets::of(pid) } else { sockets::Sockets::default() };
-    let terminals = ttys::terminal_majors();
     for (fd, link) in descriptors {
         let holder = Holder { tgid: pid, fd };
         if let Some(inode) = host::socket_inode(&link) {
@@ -39,16 +37,10 @@ pub fn of(pid: u32, at: u64) -> Snapshot {
                     origin: Origin::Existing,
                 });
             }
-        } else if link.starts_with("/dev/") && is_terminal(pid, fd, &terminals) {
+        } else if link.starts_with("/dev/") && ttys::is_terminal(pid, fd) {
             // Its stream is announced by the kernel side on first use: only it knows the open file's identity.
             snapshot.polls_matter = true;
         }
     }
     snapshot
-}
-
-fn is_terminal(pid: u32, fd: i32, majors: &[u32]) -> bool {
-    fs::metadata(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|metadata| {
-        u32::try_from(nix::sys::stat::major(metadata.rdev())).is_ok_and(|major| majors.contains(&major))
-    })
 }

@@ -1,6 +1,6 @@
 //! Terminal devices: their majors and their paths.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
 
 /// Pseudo-terminal slaves, in case `/proc/tty/drivers` cannot be read.
 const PTS_MAJORS: std::ops::RangeInclusive<u32> = 136..=143;
@@ -25,6 +25,12 @@ fn parse_driver(line: &str) -> Option<u32> {
     let major: u32 = words.nth(2)?.parse().ok()?;
     let kind = words.nth(1)?;
     ((kind == "serial" || kind == "pty:slave") && major < MAX_MAJOR).then_some(major)
+}
+
+/// Whether a descriptor of a process is a terminal.
+pub fn is_terminal(pid: u32, fd: i32) -> bool {
+    let Ok(metadata) = fs::metadata(format!("/proc/{pid}/fd/{fd}")) else { return false };
+    u32::try_from(nix::sys::stat::major(metadata.rdev())).is_ok_and(|major| terminal_majors().contains(&major))
 }
 
 /// Path of the terminal with this device number (as the kernel holds it: major << 20 | minor).

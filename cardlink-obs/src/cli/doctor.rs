@@ -1,7 +1,14 @@
 //! `doctor`: what can be seen here, and of whom.
 
-use super::{CliError, SelectorArgs};
+use super::{CliError, KernelArgs, SelectorArgs};
+use crate::{
+    capture::{host, loader::KernelSettings},
+    doctor::{self, Finding, Mark, Report, TargetReport},
+};
+use anstyle::{AnsiColor, Style};
 use clap::Args;
+use serde_json::{Value, json};
+use std::io::{self, Write};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -10,9 +17,95 @@ pub struct DoctorArgs {
     /// One JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    kernel: KernelArgs,
 }
 
 pub fn doctor(args: DoctorArgs) -> Result<i32, CliError> {
-    let _ = (args.selectors, args.json);
-    Err(CliError::Usage(String::from("not here yet")))
+    if !args.selectors.command.is_empty() {
+        return Err(CliError::Usage(String::from("doctor looks at what runs: it takes no command")));
+    }
+    let selectors = args.selectors.selectors();
+    if let Some(gone) = selectors.pids.iter().find(|pid| !host::exists(**pid)) {
+        return Err(CliError::NoSuchProcess(*gone));
+    }
+    let settings = KernelSettings { object: args.kernel.bpf_object.clone(), ..KernelSettings::default() };
+    let report = doctor::examine(&selectors, &settings);
+    if args.json {
+        println!("{}", to_json(&report));
+    } else {
+        let next = (!selectors.is_empty()).then(|| format!("cardlink-obs trace {selectors}"));
+        print(&mut anstream::AutoStream::auto(io::stdout()), &report, next.as_deref())?;
+    }
+    Ok(if report.works() { 0 } else { 69 })
+}
+
+fn print(out: &mut impl Write, report: &Report, next: Option<&str>) -> io::Result<()> {
+    for finding in &report.host.findings {
+        line(out, finding)?;
+    }
+    for target in &report.targets {
+        writeln!(out)?;
+        print_target(out, target)?;
+    }
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}Verdict:{bold:#} {}", report.verdict())?;
+    match next {
+        Some(next) if report.works() => writeln!(out, "{bold}Next:{bold:#}    {next}"),
+        _ => Ok(()),
+    }
+}
+
+fn print_target(out: &mut impl Write, target: &TargetReport) -> io::Result<()> {
+    let mut facts = vec![format!("{} pid {}", target.comm, target.pid)];
+    if !target.listens.is_empty() {
+        let at: Vec<String> = target.listens.iter().map(ToString::to_string).collect();
+        facts.push(format!("listens on {}", at.join(", ")));
+    }
+    if target.connections > 0 {
+        facts.push(format!("{} connections", target.connections));
+    }
+    if !target.ttys.is_empty() {
+        facts.push(target.ttys.join(", "));
+    }
+    facts.extend(target.libraries.iter().cloned());
+    line(out, &Finding::new(Mark::Good, facts.join(" · ")))?;
+    for finding in &target.findings {
+        line(out, finding)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let (style, mark) = match finding.mark {
+        Mark::Good => (AnsiColor::Green.on_default(), "✓"),
+        Mark::Warn => (AnsiColor::Yellow.on_default(), "⚠"),
+        Mark::Bad => (AnsiColor::Red.on_default(), "✗"),
+        Mark::None => (Style::new().dimmed(), "–"),
+    };
+    writeln!(out, "{style}{mark}{style:#} {}", finding.text)
+}
+
+fn to_json(report: &Report) -> Value {
+    let findings = |list: &[Finding]| -> Vec<Value> {
+        list.iter().map(|finding| json!({"mark": finding.mark.as_str(), "text": finding.text})).collect()
+    };
+    json!({
+        "works": report.works(),
+        "verdict": report.verdict(),
+        "host": findings(&report.host.findings),
+        "probes": report.host.probes.iter().map(|(program, site, verdict, reason)| json!({
+            "program": program, "site": site, "verdict": verdict, "reason": reason,
+        })).collect::<Vec<_>>(),
+        "targets": report.targets.iter().map(|target| json!({
+            "pid": target.pid,
+            "comm": target.comm,
+            "exe": target.exe,
+            "listens": target.listens.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "connections": target.connections,
+            "libraries": target.libraries,
+            "ttys": target.ttys,
+            "findings": findings(&target.findings),
+        })).collect::<Vec<_>>(),
+    })
 }

@@ -8,6 +8,7 @@ use crate::{
         command::{self, Running},
         host,
         loader::KernelSettings,
+        probes::Verdict,
     },
     pipeline::{Pipeline, PipelineSettings},
     sink::{
@@ -59,6 +60,12 @@ pub fn start(
         sample_every,
     };
     let mut capture = Capture::start(settings)?;
+    for attached in capture.probes() {
+        if let Verdict::Broken(_) = &attached.verdict {
+            let site = attached.probe.site;
+            eprintln!("warning: the probe on {site} does not work here (`cardlink-obs doctor --json` tells why)");
+        }
+    }
     let command = if selectors.command.is_empty() {
         None
     } else {

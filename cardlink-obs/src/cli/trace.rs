@@ -33,7 +33,7 @@ pub struct ShowArgs {
     /// Only peers whose address begins with this.
     #[arg(long, value_name = "ADDRESS")]
     peer: Option<String>,
-    /// Closes and unsolicited result codes too.
+    /// Closes, unsolicited result codes, and every process that starts or ends, too.
     #[arg(long)]
     all: bool,
     /// Show PSK identities as they are, not as hashes.
@@ -50,10 +50,6 @@ impl ShowArgs {
             peer: self.peer.clone(),
             all: self.all,
         }
-    }
-
-    pub const fn json(&self) -> bool {
-        self.json
     }
 
     pub const fn clear(&self) -> bool {

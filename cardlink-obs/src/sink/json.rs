@@ -64,6 +64,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
                 "result": command.result.to_string(),
                 "duration": seconds(command.duration()),
                 "first_byte": command.first_byte.map(|first| seconds(first.since(command.start))),
+                "unattended": seconds(command.unattended),
                 "prompt": command.prompt.map(seconds),
                 "information_lines": command.information_lines,
                 "incomplete": command.incomplete,

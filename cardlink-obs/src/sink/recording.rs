@@ -180,10 +180,9 @@ impl Recorder {
         let Event::Data(data) = event else { return None };
         let redactor = self.redactors.get_mut(&data.stream.identity)?;
         let mut bytes = data.bytes.clone().into_owned();
-        match (redactor, data.write) {
-            (Redactor::At(at), true) => at.write(&mut bytes),
-            (Redactor::At(at), false) => at.read(&mut bytes),
-            (Redactor::Tls(tls), write) => tls.mask(write, data.offset, data.total, &mut bytes),
+        match redactor {
+            Redactor::At(at) => at.mask(data.write, data.offset, &mut bytes),
+            Redactor::Tls(tls) => tls.mask(data.write, data.offset, data.total, &mut bytes),
         }
         (bytes != *data.bytes).then_some(Event::Data(Data { bytes: Cow::Owned(bytes), ..*data }))
     }

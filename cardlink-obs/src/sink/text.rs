@@ -21,6 +21,8 @@ const HEAD: Style = Style::new().bold();
 const BAR: usize = 12;
 /// Shorter waits of a program are nobody's trouble.
 const TOLD_WAIT: Duration = Duration::from_millis(100);
+/// So long a program must have looked away before its answers' times are said to be upper bounds.
+const UNATTENDED: Duration = Duration::from_millis(20);
 
 /// What is to be shown.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +35,7 @@ pub struct Filter {
     pub connection: Option<u64>,
     /// Only peers whose address begins with this.
     pub peer: Option<String>,
-    /// Unsolicited result codes and closes too.
+    /// Unsolicited result codes, closes, and every process that starts and ends, too.
     pub all: bool,
 }
 
@@ -105,7 +107,7 @@ impl<W: Write> Text<W> {
             Observation::AtCommand(command) => self.at_command(command),
             Observation::AtUnsolicited(code) if self.filter.all => self.unsolicited(code),
             Observation::ProgramWait(wait) if wait.wait >= TOLD_WAIT => self.program_wait(wait),
-            Observation::Target(change) => self.target(change),
+            Observation::Target(change) if self.filter.all || change.event == TargetEvent::Found => self.target(change),
             Observation::Blind(blind) => self.blind(blind),
             Observation::Incomplete(incomplete) => {
                 let time = self.clock.time_of_day(incomplete.at);
@@ -229,14 +231,20 @@ impl<W: Write> Text<W> {
         };
         let name = if command.line.len() > 1 { command.line.join(" ; ") } else { command.name.clone() };
         let first = match command.first_byte {
-            Some(first) if command.result != AtResult::Timeout => {
+            // Said only where it tells something: an answer that began well before it ended.
+            Some(first) if command.end.since(first) > TOLD_WAIT => {
                 format!("   {DIM}first byte {}{DIM:#}", duration(first.since(command.start)))
             }
             _ => String::new(),
         };
+        let unattended = if command.unattended > UNATTENDED {
+            format!("   {DIM}the program was not looking for {}{DIM:#}", duration(command.unattended))
+        } else {
+            String::new()
+        };
         let prompt =
             command.prompt.map_or_else(String::new, |time| format!("   {DIM}prompt {}{DIM:#}", duration(time)));
-        writeln!(self.out, "  {name:<14} {style}{result}{style:#}   {took}{first}{prompt}")
+        writeln!(self.out, "  {name:<14} {style}{result}{style:#}   {took}{first}{prompt}{unattended}")
     }
 
     fn program_wait(&mut self, wait: &ProgramWait) -> io::Result<()> {

@@ -1,0 +1,55 @@
+//! What can be seen on this host, and of these programs, and what not.
+
+mod host_report;
+mod target_report;
+
+pub use host_report::{Finding, HostReport, Mark};
+pub use target_report::TargetReport;
+
+use crate::capture::selector::Selectors;
+
+/// Everything that `doctor` says.
+#[derive(Debug)]
+pub struct Report {
+    pub host: HostReport,
+    pub targets: Vec<TargetReport>,
+    /// Whether somebody was asked for.
+    pub asked: bool,
+}
+
+/// Looks.
+pub fn examine(selectors: &Selectors, kernel: &crate::capture::loader::KernelSettings) -> Report {
+    let host = host_report::examine(kernel);
+    let mut pids = if selectors.is_empty() { Vec::new() } else { selectors.matching(std::process::id()) };
+    pids.sort_unstable();
+    Report { host, targets: pids.into_iter().map(target_report::examine).collect(), asked: !selectors.is_empty() }
+}
+
+impl Report {
+    /// Whether the agent can do its work here.
+    pub fn works(&self) -> bool {
+        self.host.works
+    }
+
+    /// The last word: what the user will get.
+    pub fn verdict(&self) -> String {
+        if !self.host.works {
+            return String::from("this host cannot be watched yet; see the marks ✗ above.");
+        }
+        if self.targets.is_empty() {
+            return String::from(if self.asked {
+                "ready, but nothing matches the selectors yet."
+            } else {
+                "ready. Say who is to be looked at, with --pid, --port, --comm …"
+            });
+        }
+        let tls = self.targets.iter().any(|target| !target.listens.is_empty() || target.connections > 0);
+        let at = self.targets.iter().any(|target| !target.ttys.is_empty());
+        match (tls, at) {
+            (true, true) => String::from("handshakes yes, AT commands yes; contents of TLS sessions no."),
+            (true, false) => String::from("handshakes yes; contents of TLS sessions no."),
+            (false, true) => String::from("AT commands yes."),
+            (false, false) => String::from("watched, but it has no TCP socket and no tty open now."),
+        }
+    }
+}
