@@ -50,6 +50,9 @@ impl Signals {
     }
 }
 
+/// Called with what was drained: capture, pipeline, and the number of events.
+pub type AfterDrain<'a> = Box<dyn FnMut(&Capture, &Pipeline, u64) + 'a>;
+
 /// What a run is made of.
 pub struct Run<'a> {
     pub capture: Capture,
@@ -58,7 +61,7 @@ pub struct Run<'a> {
     pub recorder: Option<Recorder>,
     pub command: Option<Running>,
     /// Called after each drain, for what is not an observation: the ledger, probes, ring use.
-    pub after_drain: Box<dyn FnMut(&Capture, &Pipeline, u64) + 'a>,
+    pub after_drain: AfterDrain<'a>,
 }
 
 /// How a run ended.

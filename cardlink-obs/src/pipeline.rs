@@ -80,7 +80,7 @@ impl Pipeline {
     pub fn handle(&mut self, event: &Event<'_>, out: &mut Vec<Observation>) {
         match event {
             Event::ProcessSeen { at, pid, comm, target, origin } => {
-                self.process_seen(*at, *pid, comm, target, *origin, out)
+                self.process_seen(*at, *pid, comm, target, *origin, out);
             }
             Event::ProcessEnded { at, pid } => self.process_ended(*at, *pid, out),
             Event::Opened { at, holder, stream, endpoint, origin } => {

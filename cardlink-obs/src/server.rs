@@ -2,7 +2,6 @@
 
 use crate::{
     capture::{host, sockets},
-    cli::CliError,
     sink::metrics::{Registry, table},
 };
 use axum::{
@@ -25,6 +24,15 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot listen on {address}: {reason}")]
+    Listen { address: SocketAddr, reason: String },
+    #[error("cannot serve metrics: {0}")]
+    System(#[from] io::Error),
+}
 
 /// A page is at most this much older than what it tells.
 const RENDER_EVERY: Duration = Duration::from_millis(250);
@@ -106,7 +114,7 @@ impl Server {
 }
 
 /// Binds and serves on threads of its own.
-pub fn start(address: SocketAddr, registry: Arc<Registry>) -> Result<Server, CliError> {
+pub fn start(address: SocketAddr, registry: Arc<Registry>) -> Result<Server, ServerError> {
     let listener = TcpListener::bind(address).map_err(|error| cannot_listen(address, &error))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -157,7 +165,7 @@ async fn metrics(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response 
 }
 
 /// Says who has the port, where that can be found out.
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> CliError {
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> ServerError {
     let mut reason = error.to_string();
     if error.kind() == io::ErrorKind::AddrInUse {
         let holder = port_holder(address.port());
@@ -166,7 +174,7 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> CliError {
             None => String::from("another program has that port; choose another with --listen"),
         };
     }
-    CliError::Listen { address: address.to_string(), reason }
+    ServerError::Listen { address, reason }
 }
 
 fn port_holder(port: u16) -> Option<(u32, String)> {

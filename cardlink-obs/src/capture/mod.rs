@@ -39,7 +39,7 @@ const WITH_TARGET: [Family; 3] = [Family::Descriptor, Family::Transfer, Family::
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the probes stay attached when the last target has gone and another may come.
-const LINGER: Duration = Duration::from_secs(300);
+const LINGER: Duration = Duration::from_mins(5);
 
 /// How the capture is set up.
 #[derive(Debug, Clone, Default)]
@@ -146,11 +146,16 @@ impl Capture {
     pub fn drain(&mut self, handle: &mut impl FnMut(Event<'_>)) -> Result<u64, LoadError> {
         let mut count = 0;
         self.hand_on_made(handle);
-        while let Some(step) = self.next_step(handle) {
+        loop {
+            match self.next_step(handle) {
+                Step::Empty => break,
+                Step::Done => {}
+                Step::Pending(pending) => {
+                    self.settle(pending)?;
+                    self.hand_on_made(handle);
+                }
+            }
             count += 1;
-            let Some(pending) = step else { continue };
-            self.settle(pending)?;
-            self.hand_on_made(handle);
         }
         if let Some(diagnostics) = &mut self.diagnostics {
             diagnostics.flush();
@@ -164,27 +169,27 @@ impl Capture {
         Ok(count)
     }
 
-    /// Takes one record out of the ring and hands it on, or says what else it asks for; `None` when the ring is empty.
-    fn next_step(&mut self, handle: &mut impl FnMut(Event<'_>)) -> Option<Option<Pending>> {
-        let item = self.ring.next()?;
-        Some(match reader::read(&item) {
+    /// Takes one record out of the ring and hands it on, or says what else it asks for.
+    fn next_step(&mut self, handle: &mut impl FnMut(Event<'_>)) -> Step {
+        let Some(item) = self.ring.next() else { return Step::Empty };
+        match reader::read(&item) {
             Ok(Record::Event(event)) => {
                 self.received.decoded += 1;
                 handle(event);
-                None
+                Step::Done
             }
             Ok(Record::Opened { event, polls_matter }) => {
                 handle(event);
-                Some(Pending::Opened { polls_matter })
+                Step::Pending(Pending::Opened { polls_matter })
             }
-            Ok(Record::Forked { at, parent, child }) => Some(Pending::Forked { at, parent, child }),
-            Ok(Record::Exec { at, pid, comm, stranger }) => Some(Pending::Exec { at, pid, comm, stranger }),
-            Ok(Record::Exited { at, pid }) => Some(Pending::Exited { at, pid }),
+            Ok(Record::Forked { at, parent, child }) => Step::Pending(Pending::Forked { at, parent, child }),
+            Ok(Record::Exec { at, pid, comm, stranger }) => Step::Pending(Pending::Exec { at, pid, comm, stranger }),
+            Ok(Record::Exited { at, pid }) => Step::Pending(Pending::Exited { at, pid }),
             Err(_) => {
                 self.received.undecodable += 1;
-                None
+                Step::Done
             }
-        })
+        }
     }
 
     /// A stream ended: the kernel side may forget it.
@@ -332,6 +337,13 @@ impl Capture {
             self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind]);
         }
     }
+}
+
+/// What became of one look into the ring.
+enum Step {
+    Empty,
+    Done,
+    Pending(Pending),
 }
 
 /// What a record asks for once the ring is not borrowed any more.

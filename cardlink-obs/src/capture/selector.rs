@@ -53,8 +53,7 @@ impl Selectors {
     /// All processes that match now, without `except`.
     pub fn matching(&self, except: u32) -> Vec<u32> {
         let pids = host::pids();
-        let ports: HashSet<u16> = self.ports.iter().copied().collect();
-        let listening = if ports.is_empty() { HashSet::new() } else { sockets::listeners(&ports, &pids) };
+        let listening = if self.ports.is_empty() { HashSet::new() } else { sockets::listeners(&self.ports, &pids) };
         pids.into_iter().filter(|pid| *pid != except && self.matches(*pid, &listening)).collect()
     }
 

@@ -48,7 +48,7 @@ pub fn of(pid: u32) -> Sockets {
 }
 
 /// Inodes of all sockets that listen on one of the ports, in every network namespace that has a process.
-pub fn listeners(ports: &HashSet<u16>, pids: &[u32]) -> HashSet<u64> {
+pub fn listeners(ports: &[u16], pids: &[u32]) -> HashSet<u64> {
     let mut seen = HashSet::new();
     let mut found = HashSet::new();
     for pid in pids {

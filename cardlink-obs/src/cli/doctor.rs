@@ -21,7 +21,7 @@ pub struct DoctorArgs {
     kernel: KernelArgs,
 }
 
-pub fn doctor(args: DoctorArgs) -> Result<i32, CliError> {
+pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     if !args.selectors.command.is_empty() {
         return Err(CliError::Usage(String::from("doctor looks at what runs: it takes no command")));
     }

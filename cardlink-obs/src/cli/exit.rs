@@ -1,6 +1,8 @@
 //! Exit codes, documented in `docs/cli.md`.
 
-use crate::{capture::command::CommandError, capture::loader::LoadError, sink::recording::RecordingError};
+use crate::{
+    capture::command::CommandError, capture::loader::LoadError, server::ServerError, sink::recording::RecordingError,
+};
 use std::io;
 
 /// Errors that a user can do something about: one sentence each, and a code.
@@ -16,8 +18,8 @@ pub enum CliError {
     PidNamespace,
     #[error("there is no process {0}")]
     NoSuchProcess(u32),
-    #[error("cannot listen on {address}: {reason}")]
-    Listen { address: String, reason: String },
+    #[error("{0}")]
+    Server(#[from] ServerError),
     #[error("{0}")]
     Recording(#[from] RecordingError),
     #[error("{0}")]
@@ -36,11 +38,11 @@ impl CliError {
             Self::Load(LoadError::NotPermitted) => 77,
             Self::Load(_) | Self::PidNamespace => 69,
             Self::NoSuchProcess(_) => 3,
-            Self::Listen { .. } => 4,
+            Self::Server(ServerError::Listen { .. }) => 4,
             Self::Recording(RecordingError::Io(..)) | Self::File { .. } => 74,
             Self::Recording(_) => 65,
             Self::Command(_) => 127,
-            Self::System(_) => 71,
+            Self::System(_) | Self::Server(ServerError::System(_)) => 71,
         }
     }
 }

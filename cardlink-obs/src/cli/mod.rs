@@ -134,10 +134,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Subcommands::Run(args) => run::run(args),
-        Subcommands::Trace(args) => trace::trace(args),
-        Subcommands::Replay(args) => replay::replay(args),
-        Subcommands::Doctor(args) => doctor::doctor(args),
+        Subcommands::Run(args) => run::run(&args),
+        Subcommands::Trace(args) => trace::trace(&args),
+        Subcommands::Replay(args) => replay::replay(&args),
+        Subcommands::Doctor(args) => doctor::doctor(&args),
     };
     let code = match result {
         Ok(code) => code,
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
         assert!(duration("soon").is_err());
         assert!(duration("3 days").is_err());
     }

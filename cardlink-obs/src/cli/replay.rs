@@ -30,7 +30,7 @@ pub struct ReplayArgs {
     limits: LimitArgs,
 }
 
-pub fn replay(args: ReplayArgs) -> Result<i32, CliError> {
+pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let mut recording = Recording::open(&args.file)?;
     let clock = WallClock::recorded(recording.header.boot_nanos());
     let registry = Arc::new(Registry::new());

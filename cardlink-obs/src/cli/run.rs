@@ -39,7 +39,7 @@ pub struct RunArgs {
     kernel: KernelArgs,
 }
 
-pub fn run(args: RunArgs) -> Result<i32, CliError> {
+pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let mut live = live::start(&args.selectors, &args.kernel, &args.limits, args.sample_every)?;
     let names = live::names(false)?;
     let registry = Arc::new(Registry::new());

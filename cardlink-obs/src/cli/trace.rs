@@ -17,6 +17,7 @@ use std::{io, time::Duration};
 /// What is shown, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What is shown")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct ShowArgs {
     /// One JSON object a line.
     #[arg(long)]
@@ -78,7 +79,7 @@ pub struct TraceArgs {
     kernel: KernelArgs,
 }
 
-pub fn trace(args: TraceArgs) -> Result<i32, CliError> {
+pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     let live = live::start(&args.selectors, &args.kernel, &args.limits, Duration::ZERO)?;
     let sink = args.show.sink(WallClock::of_this_host(), live::names(args.show.clear())?);
     let outcome = Run {

@@ -4,6 +4,7 @@ use crate::observation::PskIdentity;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::{
+    fmt::Write as _,
     fs, io,
     io::{Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -99,9 +100,8 @@ impl Names {
 }
 
 fn shown(hash: &[u8]) -> String {
-    let mut name = String::from("psk-");
-    for byte in hash.iter().take(SHOWN) {
-        name.push_str(&format!("{byte:02x}"));
-    }
-    name
+    hash.iter().take(SHOWN).fold(String::from("psk-"), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
 }

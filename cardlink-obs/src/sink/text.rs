@@ -312,6 +312,7 @@ fn split(role: Role, phases: Phases) -> String {
         String::new()
     } else {
         let share = phases.peer_wait.as_secs_f64() / total.as_secs_f64();
+        #[expect(clippy::cast_sign_loss, reason = "a share lies between 0 and 1")]
         let filled = (share * BAR as f64).round() as usize;
         format!("  {DIM}{}{DIM:#}{}", "░".repeat(BAR.saturating_sub(filled)), "█".repeat(filled.min(BAR)))
     };
