@@ -15,6 +15,7 @@ mount -t tmpfs -o size=75% rw /rw
 mkdir /rw/upper /rw/work
 mount -t overlay -o lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work root /newroot || echo "vm: no overlay"
 
+# Nothing goes over /tmp: the checkout may lie there.
 mount --move /proc /newroot/proc
 mount --move /sys /newroot/sys
 mount --move /dev /newroot/dev
@@ -22,8 +23,7 @@ mkdir -p /newroot/dev/pts /newroot/dev/shm
 mount -t devpts -o mode=620,ptmxmode=666 devpts /newroot/dev/pts
 mount -t tmpfs shm /newroot/dev/shm
 mount -t tmpfs run /newroot/run
-mount -t tmpfs tmp /newroot/tmp
-chmod 1777 /newroot/tmp /newroot/dev/shm
+chmod 1777 /newroot/dev/shm
 mkdir /newroot/run/vm
 mount -t 9p -o "$share" job /newroot/run/vm || echo "vm: no job share"
 exec switch_root /newroot /bin/sh /run/vm/start
