@@ -6,6 +6,7 @@ use crate::{
     task::Caller,
 };
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use aya_log_ebpf::debug;
 use cardlink_obs_common::how;
 
 #[tracepoint]
@@ -26,6 +27,7 @@ fn accepted(ctx: &TracePointContext) -> u32 {
         // A new number is a new descriptor, whatever stood there before.
         forget(caller, fd as i32);
         stream(caller, fd as i32, how::ACCEPTED);
+        debug!(ctx, "{} accepted descriptor {}", caller.tgid, fd);
     }
     0
 }
@@ -36,6 +38,7 @@ pub fn sys_exit_connect(ctx: TracePointContext) -> u32 {
     let outcome = result(&ctx);
     if outcome == 0 || outcome == EINPROGRESS {
         stream(caller, argument::<0>() as i32, how::CONNECTED);
+        debug!(&ctx, "{} connected descriptor {}", caller.tgid, argument::<0>());
     }
     0
 }

@@ -12,6 +12,7 @@ use aya_ebpf::{
     macros::{raw_tracepoint, tracepoint},
     programs::{RawTracePointContext, TracePointContext},
 };
+use aya_log_ebpf::debug;
 use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind};
 
 const CLONE_THREAD: u64 = 0x0001_0000;
@@ -128,6 +129,7 @@ pub fn task_newtask(ctx: TracePointContext) -> u32 {
     let mut header = caller.header(kind::FORK, -1);
     header.total = i64::from(pid);
     emit(&header, Source::None, 0);
+    debug!(&ctx, "{} forked {}", caller.tgid, pid);
     0
 }
 

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod cli;
 pub mod doctor;
 pub mod event;
+pub mod logging;
 pub mod observation;
 pub mod pipeline;
 pub mod protocol;

@@ -54,11 +54,9 @@ pub struct Page {
 }
 
 impl Page {
-    /// Something was recorded since the last page (or a second went by: the agent's own figures move).
-    pub fn changed(&self, events: u64) {
-        if events > 0 {
-            self.changes.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Something was recorded since the last page.
+    pub fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn current(&self) -> Rendered {
@@ -119,7 +117,7 @@ pub fn start(address: SocketAddr, registry: Arc<Registry>) -> Result<Server, Ser
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        eprintln!("warning: {address} can be reached from other hosts, and there is no password");
+        tracing::warn!("{address} can be reached from other hosts, and there is no password");
     }
     let page = Arc::new(Page {
         current: RwLock::default(),
@@ -143,7 +141,7 @@ pub fn start(address: SocketAddr, registry: Arc<Registry>) -> Result<Server, Ser
                 let _ = stopped.await;
             };
             if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(ended).await {
-                eprintln!("cardlink-obs: the metrics server ended: {error}");
+                tracing::error!("the metrics server ended: {error}");
             }
         });
     })?;

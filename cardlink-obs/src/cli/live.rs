@@ -63,7 +63,7 @@ pub fn start(
     for attached in capture.probes() {
         if let Verdict::Broken(_) = &attached.verdict {
             let site = attached.probe.site;
-            eprintln!("warning: the probe on {site} does not work here (`cardlink-obs doctor --json` tells why)");
+            tracing::warn!("the probe on {site} does not work here: `cardlink-obs doctor --json` tells why");
         }
     }
     let command = if selectors.command.is_empty() {
@@ -79,7 +79,7 @@ pub fn start(
         Some(started.release()?)
     };
     if waits && capture.watched().next().is_none() {
-        eprintln!("nothing matches {shown} yet: waiting for it (Ctrl-C ends)");
+        tracing::info!("nothing matches {shown} yet: waiting for it (Ctrl-C ends)");
     }
     Ok(Live { capture, pipeline: Pipeline::new(pipeline_settings(limits)), command, signals })
 }

@@ -9,7 +9,10 @@ mod trace;
 
 pub use exit::CliError;
 
-use crate::capture::selector::Selectors;
+use crate::{
+    capture::selector::Selectors,
+    logging::{self, LogFormat},
+};
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
@@ -99,6 +102,24 @@ fn ring_size(text: &str) -> Result<u32, String> {
         Ok(size)
     } else {
         Err(String::from("must be a power of two from 4 to 1048576"))
+    }
+}
+
+/// The agent's own log, on standard error.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Log")]
+struct LogArgs {
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// A level, or levels per component: `info,cardlink_obs::capture=debug`.
+    #[arg(long, value_name = "LEVELS", default_value = "info")]
+    log_level: String,
+}
+
+impl LogArgs {
+    fn start(&self) -> Result<(), CliError> {
+        logging::start(self.log_format, &self.log_level).map_err(CliError::Usage)
     }
 }
 

@@ -1,11 +1,12 @@
 //! `run`: watch, and serve what is measured.
 
-use super::{CliError, KernelArgs, LimitArgs, SelectorArgs, duration, live};
+use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
 use crate::{
     agent::Run,
     server,
     sink::{
         Sink,
+        log::Log,
         metrics::{Metrics, Registry, own::Own},
         text::{Filter, Text},
         wall::WallClock,
@@ -34,22 +35,26 @@ pub struct RunArgs {
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     kernel: KernelArgs,
 }
 
 pub fn run(args: &RunArgs) -> Result<i32, CliError> {
+    args.log.start()?;
     let mut live = live::start(&args.selectors, &args.kernel, &args.limits, args.sample_every)?;
     let names = live::names(false)?;
     let registry = Arc::new(Registry::new());
     let mut own = Own::new(Arc::clone(&registry), args.kernel.ring_kib * 1024);
     own.probes(live.capture.probes());
     let server = server::start(args.listen, Arc::clone(&registry))?;
-    eprintln!("metrics at http://{}/metrics", server.address);
+    tracing::info!("metrics at http://{}/metrics", server.address);
     let recorder =
         args.record.as_deref().map(|path| live::recorder(path, args.record_max_mib << 20, &names)).transpose()?;
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)))];
+    let mut sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(Metrics::new(Arc::clone(&registry))), Box::new(Log::new(names.clone()))];
     if args.verbose {
         let out = anstream::AutoStream::auto(std::io::stdout());
         sinks.push(Box::new(Text::new(out, WallClock::of_this_host(), names, Filter::default())));
@@ -62,8 +67,9 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         recorder,
         command: live.command.take(),
         after_drain: Box::new(move |capture, pipeline, count| {
-            own.after_drain(capture, pipeline.open_streams(), count);
-            page.changed(count);
+            if own.after_drain(capture, pipeline.open_streams(), count) || count > 0 {
+                page.changed();
+            }
         }),
     }
     .until_stopped(&live.signals)?;

@@ -1,6 +1,6 @@
 //! `trace`: what happens, for people, or as JSON for programs.
 
-use super::{CliError, KernelArgs, LimitArgs, SelectorArgs, duration, live};
+use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
 use crate::{
     agent::Run,
     sink::{
@@ -74,12 +74,15 @@ pub struct TraceArgs {
     #[command(flatten)]
     show: ShowArgs,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     kernel: KernelArgs,
 }
 
 pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
+    args.log.start()?;
     let live = live::start(&args.selectors, &args.kernel, &args.limits, Duration::ZERO)?;
     let sink = args.show.sink(WallClock::of_this_host(), live::names(args.show.clear())?);
     let outcome = Run {

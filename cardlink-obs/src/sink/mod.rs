@@ -1,6 +1,7 @@
 //! What becomes of observations: metrics, live view, JSON, recording. The only code that knows prometheus.
 
 pub mod json;
+pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod recording;

@@ -41,22 +41,24 @@ impl Own {
         }
     }
 
-    /// Once a second at most: the counts that the kernel side keeps.
-    pub fn after_drain(&mut self, capture: &Capture, streams: usize, drained: u64) {
+    /// Once a second at most: the counts that the kernel side keeps. Whether any of them moved.
+    pub fn after_drain(&mut self, capture: &Capture, streams: usize, drained: u64) -> bool {
         // The smallest event is a header and the smallest payload class: a lower bound of what was in use.
         let used = drained as f64 * (size_of::<EventHeader>() + 72) as f64 / f64::from(self.ring_bytes.max(1));
         self.most_used = self.most_used.max(used.min(1.0));
         if self.last.elapsed().as_millis() < 1000 {
-            return;
+            return false;
         }
         self.last = Instant::now();
         self.registry.set(&table::OWN_RING_USED, &[], self.most_used);
         self.most_used = 0.0;
         self.registry.set(&table::OWN_STREAMS, &[], streams as f64);
         self.probes(capture.probes());
+        let mut moved = false;
         let (ledger, received) = capture.ledger();
         for (fate, count) in ledger.counts() {
             let before = self.told.insert(fate, count).unwrap_or(0);
+            moved |= count != before;
             self.registry.add(&table::OWN_EVENTS, &[fate], count.saturating_sub(before) as f64);
         }
         for (fate, count) in [("decoded", received.decoded), ("undecodable", received.undecodable)] {
@@ -66,5 +68,6 @@ impl Own {
         let wall = crate::sink::wall::WallClock::of_this_host();
         let now = Stamp::from_nanos(crate::capture::now());
         self.registry.set(&table::OWN_PAGE_TIME, &[], wall.epoch_seconds(now));
+        moved
     }
 }
