@@ -25,6 +25,8 @@ pub fn run(options: &Options) -> Result<()> {
     let seconds = options.fuzz_seconds.to_string();
     let times = [
         phase("format", cargo().args(["fmt", "--all", "--check"]))?,
+        phase("format of the BPF programs", &mut format_apart("cardlink-obs-ebpf"))?,
+        phase("format of the fuzz targets", &mut format_apart("tests/fuzz"))?,
         phase("lint", cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?,
         phase("BPF object", xtask()?.args(["build-ebpf", "--check"]))?,
         phase("fuzz", xtask()?.args(["fuzz", "--seconds", &seconds]))?,
@@ -42,6 +44,13 @@ fn phase(name: &str, command: &mut Command) -> Result<String> {
     let start = Instant::now();
     run_command(command.current_dir(root())).with_context(|| format!("CI failed in the phase `{name}`"))?;
     Ok(format!("{name} {} s", start.elapsed().as_secs()))
+}
+
+/// Checks a crate that is not in the workspace.
+fn format_apart(crate_dir: &str) -> Command {
+    let mut command = cargo();
+    command.args(["fmt", "--check", "--manifest-path", &format!("{crate_dir}/Cargo.toml")]);
+    command
 }
 
 /// This program again.

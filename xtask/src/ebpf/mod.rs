@@ -173,6 +173,9 @@ fn flags(toolchain: &Toolchain, target_dir: &Path) -> Result<String> {
         remap(target_dir, "/target"),
         remap(&cargo_home()?, "/cargo"),
     ];
+    if let Some(sources) = toolchain.compiler.core_sources() {
+        flags.push(remap(&sources, "/rustc"));
+    }
     flags.extend(FLAGS.iter().map(|&flag| flag.to_owned()));
     Ok(flags.join("\x1f"))
 }

@@ -18,6 +18,9 @@ const DEBIAN_CORE: &str = "libstd-rust-web-dev-bpf";
 /// Where that package puts its compiler, whatever rustup puts before it on `PATH`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
+/// The component `rust-src`, below a sysroot.
+const RUST_SRC: &str = "lib/rustlib/src/rust";
+
 /// A compiler that can build for BPF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
@@ -102,7 +105,7 @@ fn has_precompiled_core(rustc: &Path) -> bool {
 fn nightly_with_sources() -> Option<PathBuf> {
     let sysroot = capture(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"])).ok()?;
     let sysroot = Path::new(sysroot.trim());
-    sysroot.join("lib/rustlib/src/rust/library/Cargo.lock").is_file().then(|| sysroot.join("bin/rustc"))
+    sysroot.join(RUST_SRC).join("library/Cargo.lock").is_file().then(|| sysroot.join("bin/rustc"))
 }
 
 fn with_linker(compiler: Compiler, linker: PathBuf) -> Result<Toolchain> {
@@ -129,6 +132,12 @@ impl Compiler {
         let after = self.version.split_once("LLVM ").map(|(_, rest)| rest);
         let major = after.and_then(|rest| rest.split('.').next()?.parse().ok());
         major.with_context(|| format!("no LLVM version in `{}`", self.version))
+    }
+
+    /// Where the `core` lies that is built along, when it is.
+    pub fn core_sources(&self) -> Option<PathBuf> {
+        let sysroot = self.rustc.parent()?.parent()?;
+        (self.kind == Kind::BuildStd).then(|| sysroot.join(RUST_SRC))
     }
 
     /// A cargo command that builds with this compiler for BPF.
