@@ -65,17 +65,12 @@ pub struct Run<'a> {
 }
 
 /// How a run ended.
-#[derive(Debug)]
 pub struct Outcome {
     /// The command's exit code, when there was one.
     pub command: Option<i32>,
     pub recorder: Option<Recorder>,
-}
-
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
-    }
+    /// To be let go last.
+    pub capture: Capture,
 }
 
 impl Run<'_> {
@@ -108,10 +103,10 @@ impl Run<'_> {
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
             let _ = epoll.wait(&mut [EpollEvent::empty(); 2], timeout);
         };
-        self.capture.detach();
+        self.capture.stop();
         self.drain()?;
         self.finish();
-        Ok(Outcome { command: code, recorder: self.recorder })
+        Ok(Outcome { command: code, recorder: self.recorder, capture: self.capture })
     }
 
     fn drain(&mut self) -> Result<u64, LoadError> {

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod host;
 pub mod layout;
+mod leave;
 pub mod ledger;
 pub mod loader;
 pub mod probes;
@@ -73,6 +74,15 @@ pub struct Capture {
     linger: u64,
 }
 
+/// The kernel's type information took tens of megabytes while it was read: the allocator is to give them back.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no preconditions.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
 /// Nanoseconds since boot, as the kernel side stamps its events.
 pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_BOOTTIME)
@@ -115,6 +125,7 @@ impl Capture {
         // Attach, then snapshot, then reconcile: what happens meanwhile is in the ring.
         capture.kernel.attach(&[Family::Process])?;
         capture.look(now())?;
+        give_back_memory();
         Ok(capture)
     }
 
@@ -203,12 +214,17 @@ impl Capture {
         let _ = self.policies.insert(identity, policy::QUIET, 0);
     }
 
-    /// Detaches everything but keeps what is in the ring.
-    pub fn detach(&mut self) {
-        let all = [Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind, Family::Process];
-        for wait in self.kernel.detach(&all) {
-            let _ = wait.join();
+    /// Nobody is watched any more; what is in the ring stays there to be drained.
+    pub fn stop(&mut self) {
+        let pids: Vec<u32> = self.targets.iter().map(|(pid, _)| pid).collect();
+        for pid in pids {
+            self.targets.unwatch(pid);
         }
+    }
+
+    /// Ends the capture without waiting until the kernel has let go of every hook.
+    pub fn leave(self) {
+        leave::behind();
     }
 
     fn hand_on_made(&mut self, handle: &mut impl FnMut(Event<'_>)) {

@@ -75,6 +75,11 @@ impl Targets {
         self.names.insert(pid, name.to_owned());
     }
 
+    /// The kernel side is to leave a process alone from now on.
+    pub fn unwatch(&mut self, pid: u32) {
+        let _ = self.kernel.remove(&pid);
+    }
+
     /// A process ended; whether it was watched.
     pub fn ended(&mut self, pid: u32) -> bool {
         let _ = self.kernel.remove(&pid);

@@ -77,5 +77,6 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     if let Some(recorder) = outcome.recorder {
         recorder.finish()?;
     }
+    outcome.capture.leave();
     Ok(outcome.command.unwrap_or(0))
 }

@@ -94,5 +94,6 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
         after_drain: Box::new(|_, _, _| {}),
     }
     .until_stopped(&live.signals)?;
+    outcome.capture.leave();
     Ok(outcome.command.unwrap_or(0))
 }
