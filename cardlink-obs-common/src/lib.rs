@@ -110,17 +110,8 @@ pub mod fate {
     pub const COUNT: u32 = 9;
 
     /// Names for labels, by index.
-    pub const NAMES: [&str; COUNT as usize] = [
-        "seen",
-        "submitted",
-        "filtered",
-        "ring_full",
-        "oversized",
-        "read_fault",
-        "restarted",
-        "peeked",
-        "table_full",
-    ];
+    pub const NAMES: [&str; COUNT as usize] =
+        ["seen", "submitted", "filtered", "ring_full", "oversized", "read_fault", "restarted", "peeked", "table_full"];
 }
 
 /// Head of every event.

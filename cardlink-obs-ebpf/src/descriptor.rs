@@ -7,9 +7,7 @@ use crate::{
     maps::{BLANK_STREAM, FDS, LAYOUT, STREAMS, TARGETS, TTY_MAJORS},
     task::Caller,
 };
-use cardlink_obs_common::{
-    Descriptor, FdKey, FdRef, StreamState, class, fate, flag, kind, mode,
-};
+use cardlink_obs_common::{Descriptor, FdKey, FdRef, StreamState, class, fate, flag, kind, mode};
 use core::ptr;
 
 const AF_INET: u16 = 2;

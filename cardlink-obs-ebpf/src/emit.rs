@@ -2,6 +2,7 @@
 //! once, because a new target may be waiting behind it.
 
 use crate::{
+    bounds::bounded,
     ledger::settle,
     maps::{EVENTS, SEQUENCE, WAKE_BYTES},
 };
@@ -52,13 +53,12 @@ fn emit_class<const N: usize>(header: &EventHeader, source: Source, len: u32) ->
         return false;
     };
     let event = entry.as_mut_ptr();
-    let len = bounded::<N>(len);
     // SAFETY: the entry is ours until it is submitted, and holds N bytes of payload.
     unsafe {
         let target = (&raw mut (*event).payload).cast::<c_void>();
         let failed = match source {
-            Source::User(address) => bpf_probe_read_user(target, len, address as *const c_void) != 0,
-            Source::Kernel(address) => bpf_probe_read_kernel(target, len, address.cast()) != 0,
+            Source::User(address) => bpf_probe_read_user(target, bounded::<N>(len), address as *const c_void) != 0,
+            Source::Kernel(address) => bpf_probe_read_kernel(target, bounded::<N>(len), address.cast()) != 0,
             Source::None => false,
         };
         (&raw mut (*event).header).write(*header);
@@ -75,24 +75,6 @@ fn emit_class<const N: usize>(header: &EventHeader, source: Source, len: u32) ->
     }
     entry.submit(if header.kind == kind::EXEC { u64::from(BPF_RB_FORCE_WAKEUP) } else { wakeup() });
     true
-}
-
-/// Bounds `len` by `N` in a way that the optimiser cannot take apart and the verifier can follow.
-#[inline(always)]
-fn bounded<const N: usize>(len: u32) -> u32 {
-    let mut bounded = u64::from(len);
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: touches nothing but its register.
-    unsafe {
-        core::arch::asm!(
-            "if {len} <= {max} goto +1",
-            "{len} = {max}",
-            len = inout(reg) bounded,
-            max = const N,
-            options(pure, nomem, nostack),
-        );
-    }
-    bounded as u32
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod blind;
+mod bounds;
 mod close;
 mod descriptor;
 mod emit;

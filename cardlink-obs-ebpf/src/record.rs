@@ -1,5 +1,6 @@
 //! Follows TLS record framing (RFC 8446 §5.1), so that application data need not leave the kernel.
 
+use crate::bounds::{bounded, opaque};
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use cardlink_obs_common::RecordState;
 use core::ffi::c_void;
@@ -39,7 +40,7 @@ pub fn follow(state: *mut RecordState, address: u64, len: u32) -> bool {
         } else {
             let have = state.header_have & 7;
             let missing = HEADER.wrapping_sub(u32::from(have)) & 7;
-            part = (if missing < left { missing } else { left }) & 7;
+            part = bounded::<5>(if missing < left { missing } else { left });
             let from = (address + u64::from(len)) - u64::from(left);
             // SAFETY: at most 7 bytes at an index of at most 7 into 16; the helper checks the source, and fills
             // with zeros what it cannot read.
@@ -61,18 +62,6 @@ pub fn follow(state: *mut RecordState, address: u64, len: u32) -> bool {
         return true;
     }
     state.interesting != 0
-}
-
-/// Hides a value from the optimiser, so that it does not unroll the loop; the verifier still knows it.
-#[inline(always)]
-fn opaque(value: u64) -> u64 {
-    let mut hidden = value;
-    #[cfg(target_arch = "bpf")]
-    // SAFETY: does nothing.
-    unsafe {
-        core::arch::asm!("{0} += 0", inout(reg) hidden, options(pure, nomem, nostack, preserves_flags));
-    }
-    hidden
 }
 
 /// Whether the next byte starts a record.
