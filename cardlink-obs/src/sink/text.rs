@@ -5,6 +5,7 @@ use crate::observation::{
     AtCommand, AtResult, AtUnsolicited, Blind, Connection, ConnectionClosed, ConnectionOutcome, Handshake, Observation,
     Phases, ProgramWait, Role, Stamp, TargetChange, TargetEvent,
 };
+use crate::protocol::tls::is_signal;
 use anstyle::{AnsiColor, Style};
 use std::{
     io::{self, Write},
@@ -175,8 +176,9 @@ impl<W: Write> Text<W> {
             details.push(format!("max fragment {length}"));
         }
         if handshake.failure.is_some() && handshake.chosen.is_none() && !handshake.offered.is_empty() {
-            let offered: Vec<String> = handshake.offered.iter().take(6).map(ToString::to_string).collect();
-            let more = handshake.offered.len().saturating_sub(6);
+            let suites: Vec<_> = handshake.offered.iter().filter(|suite| !is_signal(suite.id)).collect();
+            let offered: Vec<String> = suites.iter().take(6).map(ToString::to_string).collect();
+            let more = suites.len().saturating_sub(6);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             details.push(format!("offered {}{more}", offered.join(", ")));
         }
