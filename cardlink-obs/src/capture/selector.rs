@@ -118,12 +118,14 @@ fn holds(pid: u32, inodes: &HashSet<u64>) -> bool {
             .any(|(_, link)| host::socket_inode(link).is_some_and(|inode| inodes.contains(&inode)))
 }
 
+/// In words (`--pid 1 or --pid 2 and --comm x`); in the alternate form (`{:#}`) as options of a command line.
 impl fmt::Display for Selectors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (or, and) = if f.alternate() { (" ", " ") } else { (" or ", " and ") };
         let mut parts = Vec::new();
         let mut add = |flag: &str, values: Vec<String>| {
             if !values.is_empty() {
-                parts.push(values.iter().map(|value| format!("--{flag} {value}")).collect::<Vec<_>>().join(" or "));
+                parts.push(values.iter().map(|value| format!("--{flag} {value}")).collect::<Vec<_>>().join(or));
             }
         };
         add("pid", self.pids.iter().map(ToString::to_string).collect());
@@ -133,7 +135,7 @@ impl fmt::Display for Selectors {
         add("cmdline", self.cmdlines.iter().map(|regex| format!("'{regex}'")).collect());
         add("unit", self.units.clone());
         add("cgroup", self.cgroups.clone());
-        f.write_str(&parts.join(" and "))
+        f.write_str(&parts.join(and))
     }
 }
 

@@ -12,11 +12,11 @@ use std::io::{self, Write};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    #[command(flatten)]
-    selectors: SelectorArgs,
     /// One JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    selectors: SelectorArgs,
     #[command(flatten)]
     kernel: KernelArgs,
 }
@@ -34,7 +34,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     if args.json {
         println!("{}", to_json(&report));
     } else {
-        let next = (!selectors.is_empty()).then(|| format!("cardlink-obs trace {selectors}"));
+        let next = (!selectors.is_empty()).then(|| format!("cardlink-obs trace {selectors:#}"));
         print(&mut anstream::AutoStream::auto(io::stdout()), &report, next.as_deref())?;
     }
     Ok(if report.works() { 0 } else { 69 })
