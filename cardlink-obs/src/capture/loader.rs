@@ -112,7 +112,7 @@ impl Kernel {
     /// Loads the object and every program of it; attaches nothing yet.
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
         let layout = layout::running_kernel()?;
-        tracefs::ensure().map_err(LoadError::Tracefs)?;
+        tracefs::ensure().map_err(no_tracefs)?;
         let mut bpf = load_object(settings, &layout)?;
         fill_tty_majors(&mut bpf)?;
         let probes = PROBES.iter().map(|probe| load_program(&mut bpf, probe)).collect::<Result<_, _>>()?;
@@ -201,6 +201,15 @@ impl Kernel {
     /// The reader of the BPF programs' own diagnostics; they go to the `log` facade.
     pub fn diagnostics(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
         aya_log::EbpfLogger::init(&mut self.bpf).ok()
+    }
+}
+
+/// To a user without privileges a mounted tracefs looks like none: then it is the privileges that are missing.
+fn no_tracefs(error: io::Error) -> LoadError {
+    if error.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::Uid::effective().is_root() {
+        LoadError::NotPermitted
+    } else {
+        LoadError::Tracefs(error)
     }
 }
 

@@ -107,7 +107,13 @@ fn kernel() -> Finding {
     let btf = Path::new(layout::VMLINUX).exists();
     let tracing = tracefs::root().is_some() || tracefs::ensure().is_ok();
     let mark = if btf && tracing { Mark::Good } else { Mark::Bad };
-    let has = |there: bool, name: &str| if there { name.to_owned() } else { format!("no {name}") };
+    let root = nix::unistd::Uid::effective().is_root();
+    let has = |there: bool, name: &str| match (there, root) {
+        (true, _) => name.to_owned(),
+        (false, true) => format!("no {name}"),
+        // What a user may not look into can still be there.
+        (false, false) => format!("{name} cannot be seen"),
+    };
     Finding::new(mark, format!("kernel {} · {} · {}", release.trim(), has(btf, "BTF"), has(tracing, "tracefs")))
 }
 
