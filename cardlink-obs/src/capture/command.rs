@@ -21,6 +21,7 @@ use std::{
 #[derive(Debug)]
 pub struct Started {
     pub pid: u32,
+    program: String,
     go: OwnedFd,
     spawned: thread::JoinHandle<io::Result<std::process::Child>>,
 }
@@ -79,7 +80,7 @@ pub fn start(words: &[OsString]) -> Result<Started, CommandError> {
     let spawned = thread::spawn(move || command.spawn());
     let mut pid = [0; 4];
     match read(&pid_reader, &mut pid) {
-        Ok(4) => Ok(Started { pid: u32::from_ne_bytes(pid), go: go_writer, spawned }),
+        Ok(4) => Ok(Started { pid: u32::from_ne_bytes(pid), program: shown, go: go_writer, spawned }),
         _ => Err(match spawned.join() {
             Ok(Err(error)) => CommandError::Start { program: shown, error },
             _ => CommandError::Prepare(io::Error::from(io::ErrorKind::UnexpectedEof)),
@@ -97,7 +98,7 @@ impl Started {
         write(&self.go, &[1]).map_err(|errno| CommandError::Prepare(errno.into()))?;
         match self.spawned.join() {
             Ok(Ok(child)) => Ok(Running { pid: child.id(), status: None }),
-            Ok(Err(error)) => Err(CommandError::Start { program: format!("pid {}", self.pid), error }),
+            Ok(Err(error)) => Err(CommandError::Start { program: self.program, error }),
             Err(_) => Err(CommandError::Prepare(io::Error::other("the starting thread panicked"))),
         }
     }
