@@ -13,11 +13,11 @@ use crate::{
     capture::selector::Selectors,
     logging::{self, LogFormat},
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use regex::Regex;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
-/// Watches PSK-TLS servers, modems and card readers of SIM/UICC over-the-air administration from outside.
+/// Watches PSK-TLS servers and modem programs of SIM/UICC over-the-air administration from outside.
 #[derive(Debug, Parser)]
 #[command(name = "cardlink-obs", version, about, arg_required_else_help = true)]
 struct Cli {
@@ -151,9 +151,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|_| String::from("that time is too long"))
 }
 
+/// The command line, described: what `docs/cli.md` is made of.
+pub fn command() -> Command {
+    // doctor refuses a command to start, so it does not offer it either.
+    Cli::command().mut_subcommand("doctor", |doctor| doctor.mut_arg("command", |command| command.hide(true)))
+}
+
 /// Runs the command line; never panics on input.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Subcommands::Run(args) => run::run(&args),
         Subcommands::Trace(args) => trace::trace(&args),
@@ -172,13 +178,12 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, duration};
-    use clap::CommandFactory as _;
+    use super::{command, duration};
     use std::time::Duration;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -17,8 +17,6 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    #[command(flatten)]
-    selectors: SelectorArgs,
     /// Where Prometheus scrapes.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     listen: SocketAddr,
@@ -34,6 +32,8 @@ pub struct RunArgs {
     /// Print what happens too, as `trace` does.
     #[arg(long)]
     verbose: bool,
+    #[command(flatten)]
+    selectors: SelectorArgs,
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
