@@ -6,7 +6,7 @@ use crate::{
     descriptor::{forget, forget_tty, look_again, stream},
     emit::{Source, emit},
     kernel::File,
-    maps::{FDS, STREAMS},
+    maps::{FDS, POLICY, STREAMS},
     syscall::{argument, enter_argument, result},
     task::Caller,
 };
@@ -101,6 +101,7 @@ fn tell(caller: Caller, fd: i32, identity: u64) {
     {
         header.flags |= flag::LAST_REFERENCE;
         let _ = STREAMS.remove(&identity);
+        let _ = POLICY.remove(&identity);
     }
     emit(&header, Source::None, 0);
 }

@@ -101,4 +101,6 @@ pub struct ConnectionClosed {
     pub bytes_written: u64,
     /// Bytes of this connection were lost on the way to the agent.
     pub incomplete: bool,
+    /// The serving end is watched too: the connection is counted there.
+    pub counted_elsewhere: bool,
 }

@@ -194,6 +194,7 @@ pub struct Flight {
 
 /// A TLS handshake, from the first ClientHello byte to the last Finished or to its failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one handshake")]
 pub struct Handshake {
     pub connection: Arc<Connection>,
     /// The role of the watched program.
@@ -221,6 +222,8 @@ pub struct Handshake {
     pub partial: bool,
     /// Bytes were lost within it.
     pub incomplete: bool,
+    /// The serving end is watched too: the handshake is counted there.
+    pub counted_elsewhere: bool,
 }
 
 impl Handshake {

@@ -49,6 +49,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
                 "bytes_read": closed.bytes_read,
                 "bytes_written": closed.bytes_written,
                 "incomplete": closed.incomplete,
+                "counted_elsewhere": closed.counted_elsewhere,
             }),
             connection_json(&closed.connection),
         ),
@@ -157,6 +158,7 @@ fn handshake_json(handshake: &Handshake, clock: &WallClock, names: &Names) -> Va
         })),
         "partial": handshake.partial,
         "incomplete": handshake.incomplete,
+        "counted_elsewhere": handshake.counted_elsewhere,
     })
 }
 

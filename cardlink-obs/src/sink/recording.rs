@@ -295,3 +295,7 @@ fn next_record(file: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
     file.read_exact(buffer)?;
     Ok(true)
 }
+
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;

@@ -91,3 +91,7 @@ impl Assembler {
         lane.next = Some(expected.max(data.offset.saturating_add(data.total)));
     }
 }
+
+#[cfg(test)]
+#[path = "assembler_tests.rs"]
+mod tests;

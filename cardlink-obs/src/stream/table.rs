@@ -189,3 +189,7 @@ impl<T> Table<T> {
         Some(Ended { id: entry.id, at, assembler: entry.assembler, value: entry.value })
     }
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

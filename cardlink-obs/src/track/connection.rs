@@ -210,6 +210,7 @@ impl ConnectionTracker {
             bytes_read: self.bytes_read,
             bytes_written: self.bytes_written,
             incomplete: self.incomplete,
+            counted_elsewhere: false,
         })));
     }
 

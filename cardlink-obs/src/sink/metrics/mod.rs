@@ -109,6 +109,9 @@ impl Metrics {
     }
 
     fn handshake(&mut self, handshake: &Handshake) {
+        if handshake.counted_elsewhere {
+            return;
+        }
         let target = self.target(&handshake.connection.process.target);
         let suite = self.suites.fold(&handshake.chosen.map(|suite| suite.to_string()).unwrap_or_default());
         self.announce_suite(&target, &suite);
@@ -132,8 +135,11 @@ impl Metrics {
 
     fn closed(&mut self, closed: &ConnectionClosed) {
         let target = self.target(&closed.connection.process.target);
-        self.registry.increment(&table::TLS_CONNECTIONS, &[&target, closed.outcome.as_str()]);
         self.registry.shift(&table::TLS_CONNECTIONS_ACTIVE, &[&target], -1.0);
+        if closed.counted_elsewhere {
+            return;
+        }
+        self.registry.increment(&table::TLS_CONNECTIONS, &[&target, closed.outcome.as_str()]);
         if closed.outcome == ConnectionOutcome::Handshake {
             self.registry.observe(&table::TLS_CONNECTION_DURATION, &[&target], closed.lifetime.as_secs_f64());
         }

@@ -50,7 +50,7 @@ metrics! {
     TLS_HANDSHAKE_PHASE: Kind::Histogram(HANDSHAKE_BUCKETS), "cardlink_tls_handshake_phase_seconds" ["target", "phase"]
         "Where the time of a handshake went: computing here, waiting for the peer, or not ready when the peer's bytes came.";
     TLS_CONNECTIONS_ACTIVE: Kind::Gauge, "cardlink_tls_connections_active" ["target"]
-        "TCP connections of the target that are open.";
+        "Ends of TCP connections that the target holds open.";
     TLS_CONNECTION_DURATION: Kind::Histogram(SESSION_BUCKETS), "cardlink_tls_connection_duration_seconds" ["target"]
         "From open to close of connections on which a TLS handshake was seen.";
     AT_COMMAND_DURATION: Kind::Histogram(AT_BUCKETS), "cardlink_at_command_duration_seconds" ["target", "device", "command"]

@@ -306,6 +306,7 @@ impl HandshakeTracker {
             flights: timeline.into_flights(),
             partial: !self.hello_started,
             incomplete: self.incomplete,
+            counted_elsewhere: false,
         }))
     }
 

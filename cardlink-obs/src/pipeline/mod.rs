@@ -1,6 +1,8 @@
 //! From events to observations: streams, decoders and trackers in a row. Deterministic: the same events give the same
 //! observations, live or from a recording.
 
+mod pairs;
+
 use crate::{
     event::{Endpoint, Event, Figures, Holder, Origin, ProcessOrigin, RawCall, StreamId},
     observation::{
@@ -12,6 +14,7 @@ use crate::{
     track::{AtSettings, AtTracker, ConnectionSettings, ConnectionTracker},
 };
 use cardlink_obs_common::blind;
+use pairs::Pairs;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How often trackers are told that time passes.
@@ -59,6 +62,7 @@ pub struct Pipeline {
     connections: u64,
     last_tick: u64,
     orders: Orders,
+    pairs: Pairs,
 }
 
 impl Pipeline {
@@ -78,6 +82,24 @@ impl Pipeline {
 
     /// Takes in one event.
     pub fn handle(&mut self, event: &Event<'_>, out: &mut Vec<Observation>) {
+        let before = out.len();
+        self.take(event, out);
+        for observation in out.iter_mut().skip(before) {
+            match observation {
+                Observation::ConnectionOpened(connection) => self.pairs.opened(connection),
+                Observation::Handshake(handshake) => {
+                    handshake.counted_elsewhere = self.pairs.counted_elsewhere(&handshake.connection);
+                }
+                Observation::ConnectionClosed(closed) => {
+                    closed.counted_elsewhere = self.pairs.counted_elsewhere(&closed.connection);
+                    self.pairs.closed(&closed.connection, event.at());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event<'_>, out: &mut Vec<Observation>) {
         match event {
             Event::ProcessSeen { at, pid, comm, target, origin } => {
                 self.process_seen(*at, *pid, comm, target, *origin, out);
@@ -119,7 +141,8 @@ impl Pipeline {
             }
             Event::Closed { at, holder, stream, last, bytes_read, bytes_written } => {
                 if let Some(ended) = self.streams.close(*holder, *stream, *at, *last) {
-                    self.ended(ended, Some((*bytes_read, *bytes_written)), out);
+                    // After the last close the kernel side has forgotten it already, and its identity may be another's.
+                    self.ended(ended, Some((*bytes_read, *bytes_written)), !*last, out);
                 }
             }
             Event::ClosedRange { at, tgid, first, last } => {
@@ -253,11 +276,17 @@ impl Pipeline {
 
     fn all_ended(&mut self, ended: Vec<Ended<Tracked>>, out: &mut Vec<Observation>) {
         for one in ended {
-            self.ended(one, None, out);
+            self.ended(one, None, true, out);
         }
     }
 
-    fn ended(&mut self, mut ended: Ended<Tracked>, bytes: Option<(u64, u64)>, out: &mut Vec<Observation>) {
+    fn ended(
+        &mut self,
+        mut ended: Ended<Tracked>,
+        bytes: Option<(u64, u64)>,
+        release: bool,
+        out: &mut Vec<Observation>,
+    ) {
         let before = out.len();
         ended.value.on(&Item::Closed { at: Stamp::from_nanos(ended.at) }, out);
         // The kernel counted what it did not tell.
@@ -269,7 +298,9 @@ impl Pipeline {
                 closed.incomplete |= ended.assembler.lost();
             }
         }
-        self.orders.released.push(ended.id.identity);
+        if release {
+            self.orders.released.push(ended.id.identity);
+        }
     }
 
     fn blind(&self, at: u64, pid: u32, way: i64, out: &mut Vec<Observation>) {
@@ -309,6 +340,7 @@ impl Pipeline {
             return;
         }
         self.last_tick = now;
+        self.pairs.tick(now);
         let item = Item::Tick { now: Stamp::from_nanos(now) };
         for entry in self.streams.iter_mut() {
             entry.value.on(&item, out);
