@@ -48,6 +48,12 @@ fn seen() -> Event<'static> {
     Event::ProcessSeen { at: 1, pid: 10, comm, target, origin: ProcessOrigin::Found }
 }
 
+fn record(recorder: &mut Recorder, events: &[Event<'_>]) {
+    for event in events {
+        recorder.take(event);
+    }
+}
+
 fn all(path: &Path) -> Result<Vec<Event<'static>>, RecordingError> {
     let mut recording = Recording::open(path)?;
     let mut events = Vec::new();
@@ -64,7 +70,7 @@ fn what_was_written_is_read() {
     let path = folder.path().join("a.rec");
     let events = [seen(), opened(), written(0, b"AT+CSQ\r"), Event::Tick { now: 5 }];
     let mut recorder = recorder(&path, 0);
-    events.iter().for_each(|event| recorder.take(event));
+    record(&mut recorder, &events);
     recorder.finish().expect("written");
     assert_eq!(all(&path).expect("read"), events);
     assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
@@ -75,9 +81,7 @@ fn a_pin_does_not_get_in() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.rec");
     let mut recorder = recorder(&path, 0);
-    [seen(), opened(), written(0, b"AT+CPIN=\"73"), written(11, b"91\"\r")]
-        .iter()
-        .for_each(|event| recorder.take(event));
+    record(&mut recorder, &[seen(), opened(), written(0, b"AT+CPIN=\"73"), written(11, b"91\"\r")]);
     recorder.finish().expect("written");
     let bytes = fs::read(&path).expect("the file");
     assert!(bytes.windows(7).any(|window| window == b"AT+CPIN"));
@@ -89,7 +93,7 @@ fn a_file_that_was_cut_off_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.rec");
     let mut recorder = recorder(&path, 0);
-    [seen(), opened()].iter().for_each(|event| recorder.take(event));
+    record(&mut recorder, &[seen(), opened()]);
     recorder.finish().expect("written");
     let bytes = fs::read(&path).expect("the file");
     for len in 0..bytes.len() {
@@ -119,7 +123,7 @@ fn a_damaged_file_is_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.rec");
     let mut recorder = recorder(&path, 0);
-    [seen(), opened(), written(0, b"AT\r")].iter().for_each(|event| recorder.take(event));
+    record(&mut recorder, &[seen(), opened(), written(0, b"AT\r")]);
     recorder.finish().expect("written");
     let bytes = fs::read(&path).expect("the file");
     for at in 0..bytes.len() {
@@ -135,7 +139,7 @@ fn a_new_part_begins_with_what_is_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.rec");
     let mut recorder = recorder(&path, 300);
-    [seen(), opened()].iter().for_each(|event| recorder.take(event));
+    record(&mut recorder, &[seen(), opened()]);
     for offset in 0..20 {
         recorder.take(&written(offset * 7, b"AT+CSQ\r"));
     }
