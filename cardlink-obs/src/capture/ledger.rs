@@ -14,6 +14,8 @@ pub struct Ledger {
 pub struct Received {
     pub decoded: u64,
     pub undecodable: u64,
+    /// Runs of probes that the kernel skipped.
+    pub missed: u64,
 }
 
 impl Ledger {

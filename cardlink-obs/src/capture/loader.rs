@@ -15,6 +15,7 @@ use aya::{
 use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
 use std::{
     fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
     path::{Path, PathBuf},
     thread,
 };
@@ -156,6 +157,18 @@ impl Kernel {
             waits.extend(thread::Builder::new().name("detach".into()).spawn(move || drop(owned)));
         }
         waits
+    }
+
+    /// Runs that the kernel skipped because a program was already running on that CPU, over all programs: events that no
+    /// ledger of the programs' own can know of.
+    pub fn missed_runs(&self) -> u64 {
+        self.probes.iter().filter_map(|attached| self.missed_by(attached.probe.program)).sum()
+    }
+
+    fn missed_by(&self, program: &str) -> Option<u64> {
+        let fd = self.bpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
     }
 
     /// Instructions that the verifier walked through for a program, where the kernel tells it (5.16).

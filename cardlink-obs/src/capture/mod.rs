@@ -42,6 +42,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the probes stay attached when the last target has gone and another may come.
 const LINGER: Duration = Duration::from_mins(5);
 
+/// How often the kernel is asked for runs that it skipped, nanoseconds.
+const MISSED_EVERY: u64 = 15_000_000_000;
+
 /// How the capture is set up.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -67,6 +70,7 @@ pub struct Capture {
     sample_every: Duration,
     next_look: u64,
     next_sample: u64,
+    next_missed: u64,
     lost_told: u64,
     /// Since when there is no target.
     idle_since: Option<u64>,
@@ -117,6 +121,7 @@ impl Capture {
             sample_every: settings.sample_every,
             next_look: 0,
             next_sample: 0,
+            next_missed: 0,
             lost_told: 0,
             idle_since: None,
             linger,
@@ -315,6 +320,10 @@ impl Capture {
         }
         self.detach_without_targets(now);
         self.ledger.read();
+        if now >= self.next_missed {
+            self.next_missed = now + MISSED_EVERY;
+            self.received.missed = self.kernel.missed_runs();
+        }
         let lost = self.ledger.lost();
         if lost > self.lost_told {
             self.made.push_back(Event::Lost { at: now, events: lost - self.lost_told });

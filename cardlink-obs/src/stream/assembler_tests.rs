@@ -24,11 +24,11 @@ fn data(offset: u64, bytes: &'static [u8]) -> Data<'static> {
 fn push(assembler: &mut Assembler, data: &Data<'_>) -> String {
     let mut told = String::new();
     assembler.push(data, &mut |item| match item {
-        Item::Data(chunk) => told += &format!("+{}@{} ", chunk.bytes.len(), chunk.offset),
+        Item::Data(chunk) => told.extend(["+", &chunk.bytes.len().to_string(), "@", &chunk.offset.to_string(), " "]),
         Item::Hole(hole) => {
-            let mark = if hole.lost { '!' } else { '-' };
+            let mark = if hole.lost { "!" } else { "-" };
             let resync = if hole.resync { "|" } else { "" };
-            told += &format!("{mark}{}@{}{resync} ", hole.len, hole.offset);
+            told.extend([mark, &hole.len.to_string(), "@", &hole.offset.to_string(), resync, " "]);
         }
         _ => told += "? ",
     });

@@ -61,7 +61,9 @@ impl Own {
             moved |= count != before;
             self.registry.add(&table::OWN_EVENTS, &[fate], count.saturating_sub(before) as f64);
         }
-        for (fate, count) in [("decoded", received.decoded), ("undecodable", received.undecodable)] {
+        for (fate, count) in
+            [("decoded", received.decoded), ("undecodable", received.undecodable), ("missed", received.missed)]
+        {
             let before = self.told.insert(fate, count).unwrap_or(0);
             self.registry.add(&table::OWN_RECEIVED, &[fate], count.saturating_sub(before) as f64);
         }

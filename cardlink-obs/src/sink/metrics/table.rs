@@ -80,7 +80,7 @@ metrics! {
     OWN_EVENTS: Kind::Counter, "cardlink_obs_events_total" ["fate"]
         "Kernel events by fate; seen is the sum of all others.";
     OWN_RECEIVED: Kind::Counter, "cardlink_obs_received_events_total" ["fate"]
-        "Events that reached the agent: decoded or undecodable.";
+        "Events that reached the agent (decoded, undecodable), and runs of probes that the kernel skipped (missed).";
     OWN_INCOMPLETE: Kind::Counter, "cardlink_obs_incomplete_total" ["source"]
         "Losses that were noticed, by what lost bytes: tls, at, tcp, or the ring as a whole.";
     OWN_PROBE_STATUS: Kind::Gauge, "cardlink_obs_probe_status" ["probe", "status"]
