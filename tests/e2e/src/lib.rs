@@ -1,1 +1,18 @@
+//! Runs the agent against real peers: starts and ends programs, reads what the agent says, and waits with a limit.
+//!
+//! Nothing here uses the agent's own decoders: a page of metrics is text, an observation is JSON, and the truth comes from
+//! the lab's programs or from what a peer was told to do.
 
+pub mod agent;
+pub mod page;
+pub mod peers;
+pub mod place;
+pub mod program;
+pub mod trace;
+pub mod wait;
+
+pub type Result<T = ()> = anyhow::Result<T>;
+
+/// The identity and key that all peers know.
+pub const IDENTITY: &str = "card-1";
+pub const KEY: &str = "00112233445566778899aabbccddeeff";
