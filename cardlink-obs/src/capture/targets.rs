@@ -19,7 +19,11 @@ pub struct Targets {
     /// Kept so that the map lives as long as its entries matter.
     _comms: BpfHashMap<MapData, Comm, u8>,
     names: HashMap<u32, String>,
+    looks: u32,
 }
+
+/// Every how many looks procfs is walked for those that no exec told of.
+const WALK_EVERY: u32 = 10;
 
 /// Tells the kernel side a process name that makes a process a target at its exec.
 pub fn announce_comm(comms: &mut BpfHashMap<MapData, Comm, u8>, name: &str) -> Result<(), LoadError> {
@@ -37,7 +41,7 @@ impl Targets {
         kernel: BpfHashMap<MapData, u32, TargetInfo>,
         comms: BpfHashMap<MapData, Comm, u8>,
     ) -> Self {
-        Self { selectors, kernel, _comms: comms, names: HashMap::new() }
+        Self { selectors, kernel, _comms: comms, names: HashMap::new(), looks: 0 }
     }
 
     pub fn selectors(&self) -> &Selectors {
@@ -87,6 +91,9 @@ impl Targets {
     }
 
     /// Looks who matches now (with their descendants), and who is gone.
+    ///
+    /// Whoever is gone is looked for every time. Who came is told by execs where programs are selected, so the whole of
+    /// procfs is walked every time only where ports are.
     pub fn look(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let gone: Vec<u32> = self.names.keys().filter(|pid| !host::exists(**pid)).copied().collect();
@@ -94,7 +101,9 @@ impl Targets {
             self.ended(pid);
             changes.push(Change::Went { pid });
         }
-        if self.selectors.is_empty() {
+        let walk = self.looks.is_multiple_of(WALK_EVERY) || !self.selectors.ports.is_empty();
+        self.looks = self.looks.wrapping_add(1);
+        if self.selectors.is_empty() || !walk {
             return changes;
         }
         let mut found: Vec<(u32, String)> = Vec::new();

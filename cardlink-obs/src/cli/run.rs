@@ -29,7 +29,7 @@ pub struct RunArgs {
     /// Begin a new file when this one has so many MiB; the old one becomes FILE.1. 0 for no limit.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     record_max_mib: u64,
-    /// Print what happens too, as `trace` does.
+    /// Print what happens, as `trace` does, instead of logging what fails.
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
@@ -53,11 +53,13 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     tracing::info!("metrics at http://{}/metrics", server.address);
     let recorder =
         args.record.as_deref().map(|path| live::recorder(path, args.record_max_mib << 20, &names)).transpose()?;
-    let mut sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(Metrics::new(Arc::clone(&registry))), Box::new(Log::new(names.clone()))];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)))];
     if args.verbose {
+        // It says all that the log would, and more readably.
         let out = anstream::AutoStream::auto(std::io::stdout());
         sinks.push(Box::new(Text::new(out, WallClock::of_this_host(), names, Filter::default())));
+    } else {
+        sinks.push(Box::new(Log::new(names)));
     }
     let page = server.page();
     let outcome = Run {
