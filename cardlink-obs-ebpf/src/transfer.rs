@@ -19,7 +19,8 @@ const APPLICATION_BYTES: u32 = 64;
 /// Bytes told of a stream that is not TLS, at its start.
 const OTHER_BYTES: u32 = 256;
 
-const TLS_HANDSHAKE: u8 = 22;
+/// Content types of TLS records (RFC 8446 §5.1): a stream that was open before may begin with any of them.
+const TLS_RECORDS: core::ops::RangeInclusive<u8> = 20..=23;
 
 /// A finished read or write.
 pub struct Transfer {
@@ -134,7 +135,7 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     if state.mode == mode::UNDECIDED {
         // SAFETY: the helper checks the address.
         let first = unsafe { bpf_probe_read_user(address as *const u8) }.unwrap_or(0);
-        state.mode = if first == TLS_HANDSHAKE { mode::TLS } else { mode::OTHER };
+        state.mode = if TLS_RECORDS.contains(&first) { mode::TLS } else { mode::OTHER };
     }
     header.flags &= !(flag::RECORD_START | flag::ELIDED | flag::CUT);
     let mut limit = len;

@@ -137,7 +137,8 @@ impl Capture {
     /// Watches one more process, from outside the selectors (`-- COMMAND`).
     pub fn watch(&mut self, pid: u32, target: &str) -> Result<(), LoadError> {
         self.kernel.attach(&WITH_TARGET)?;
-        self.take_in(pid, target, ProcessOrigin::Found, now())
+        // It is still the agent's own program: its name will be that of the command.
+        self.take_in(pid, target, Some(target), ProcessOrigin::Found, now())
     }
 
     pub fn probes(&self) -> &[Attached] {
@@ -281,7 +282,7 @@ impl Capture {
         {
             let name = self.targets.selectors().name_of(pid);
             self.kernel.attach(&WITH_TARGET)?;
-            return self.take_in(pid, &name, ProcessOrigin::Exec, at);
+            return self.take_in(pid, &name, None, ProcessOrigin::Exec, at);
         }
         Ok(())
     }
@@ -291,9 +292,16 @@ impl Capture {
     }
 
     /// Watches a process and tells what it has open.
-    fn take_in(&mut self, pid: u32, target: &str, origin: ProcessOrigin, at: u64) -> Result<(), LoadError> {
+    fn take_in(
+        &mut self,
+        pid: u32,
+        target: &str,
+        comm: Option<&str>,
+        origin: ProcessOrigin,
+        at: u64,
+    ) -> Result<(), LoadError> {
         self.targets.add(pid, target, at)?;
-        let comm = host::comm(pid).unwrap_or_else(|| target.to_owned());
+        let comm = comm.map(str::to_owned).or_else(|| host::comm(pid)).unwrap_or_else(|| target.to_owned());
         self.seen(at, pid, comm, target.to_owned(), origin);
         let snapshot = snapshot::of(pid, at);
         self.made.extend(snapshot.events);
@@ -310,7 +318,7 @@ impl Capture {
             match change {
                 Change::Came { pid, target } => {
                     self.kernel.attach(&WITH_TARGET)?;
-                    self.take_in(pid, &target, ProcessOrigin::Found, now)?;
+                    self.take_in(pid, &target, None, ProcessOrigin::Found, now)?;
                 }
                 Change::Went { pid } => {
                     self.forget(pid);

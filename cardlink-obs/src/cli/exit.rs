@@ -30,8 +30,25 @@ pub enum CliError {
     System(#[from] io::Error),
 }
 
+/// Every exit code, with what it means. With `-- COMMAND` the command's own code is passed on instead.
+pub const CODES: &[(i32, &str)] = &[
+    (0, "All went well. `doctor`: this host can be watched."),
+    (2, "The command line is wrong: an unknown option, a bad value, nobody to watch."),
+    (3, "There is no process with the pid that was given."),
+    (4, "The address of `--listen` cannot be used: another program has it, or it is not this host's."),
+    (65, "The file is no recording, is damaged, was cut off, or is of a newer format."),
+    (
+        69,
+        "This host cannot be watched: no BTF, no tracefs, not the host's pid namespace, a probe that is needed is missing.",
+    ),
+    (71, "The system failed in another way."),
+    (74, "A file cannot be read or written: a recording, the hashing key."),
+    (77, "Not permitted: run as root."),
+    (127, "The command after `--` cannot be started."),
+];
+
 impl CliError {
-    /// The exit code.
+    /// The exit code: one of [`CODES`].
     pub const fn code(&self) -> i32 {
         match self {
             Self::Usage(_) => 2,
@@ -44,5 +61,58 @@ impl CliError {
             Self::Command(_) => 127,
             Self::System(_) | Self::Server(ServerError::System(_)) => 71,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CODES, CliError};
+    use crate::{
+        capture::{command::CommandError, layout::LayoutError, loader::LoadError},
+        server::ServerError,
+        sink::recording::RecordingError,
+    };
+    use std::{io, net::SocketAddr, path::PathBuf};
+
+    fn broken() -> io::Error {
+        io::Error::other("broken")
+    }
+
+    #[test]
+    fn every_error_has_the_documented_code() {
+        let file = PathBuf::from("file");
+        let address = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let listen = ServerError::Listen { address, reason: String::from("taken") };
+        let truncated = RecordingError::Truncated { path: file.clone(), events: 1 };
+        let version = RecordingError::Version { path: file.clone(), found: 9 };
+        let damaged = RecordingError::Damaged { path: file.clone(), events: 1, reason: String::from("odd") };
+        let errors: [(CliError, i32); 16] = [
+            (CliError::Usage(String::from("nobody")), 2),
+            (CliError::NoSuchProcess(1), 3),
+            (listen.into(), 4),
+            (RecordingError::Foreign(file.clone()).into(), 65),
+            (truncated.into(), 65),
+            (version.into(), 65),
+            (damaged.into(), 65),
+            (CliError::PidNamespace, 69),
+            (LoadError::Tracefs(broken()).into(), 69),
+            (LoadError::Layout(LayoutError::NoBtf).into(), 69),
+            (LoadError::Refused(String::from("no")).into(), 69),
+            (ServerError::System(broken()).into(), 71),
+            (RecordingError::Io(file, broken()).into(), 74),
+            (CliError::File { what: String::from("the key"), error: broken() }, 74),
+            (LoadError::NotPermitted.into(), 77),
+            (CommandError::Empty.into(), 127),
+        ];
+        for (error, code) in errors {
+            assert_eq!(error.code(), code, "{error}");
+            assert!(CODES.iter().any(|(documented, _)| *documented == code), "{code} is not documented");
+        }
+    }
+
+    #[test]
+    fn the_codes_are_in_order_and_fit_into_a_byte() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(CODES.iter().all(|(code, _)| (0..=255).contains(code)));
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod docs;
 mod doctor;
 mod exit;
 mod live;
@@ -7,7 +8,8 @@ mod replay;
 mod run;
 mod trace;
 
-pub use exit::CliError;
+pub use docs::Page;
+pub use exit::{CODES, CliError};
 
 use crate::{
     capture::selector::Selectors,
@@ -35,6 +37,9 @@ enum Subcommands {
     Replay(replay::ReplayArgs),
     /// Say what can be seen on this host and of these programs, and what not.
     Doctor(doctor::DoctorArgs),
+    /// Print a page of the documentation that is made from the program itself.
+    #[command(hide = true)]
+    Docs(docs::DocsArgs),
 }
 
 /// Who is watched. *Or* within a kind of selector, *and* across kinds.
@@ -165,6 +170,7 @@ pub fn main() -> ExitCode {
         Subcommands::Trace(args) => trace::trace(&args),
         Subcommands::Replay(args) => replay::replay(&args),
         Subcommands::Doctor(args) => doctor::doctor(&args),
+        Subcommands::Docs(args) => Ok(docs::docs(&args)),
     };
     let code = match result {
         Ok(code) => code,
