@@ -23,8 +23,10 @@ pub enum Group {
     Bpf,
     /// What the lab programs (server, card, modem) link with.
     Lab,
-    /// Real servers, clients and tools that the end-to-end tests and the bench run against.
+    /// Real servers, clients and tools that the end-to-end tests run against.
     Peers,
+    /// Tools that the bench compares the agent with.
+    Bench,
     /// QEMU, to boot stock kernels.
     Vm,
     /// cargo-fuzz, with the C++ compiler that libFuzzer needs.
@@ -45,7 +47,6 @@ const LAB: &[(&str, &str)] = &[
 ];
 
 const PEERS: &[(&str, &str)] = &[
-    ("bpftrace", "bench: the cost of a bpftrace script on the same server"),
     ("gammu", "tests: a real AT program"),
     ("gnutls-bin", "tests: gnutls-serv and gnutls-cli"),
     ("libssl-dev", "tests: builds the Python module sslpsk3"),
@@ -54,7 +55,12 @@ const PEERS: &[(&str, &str)] = &[
     ("python3-venv", "tests: Python peers in an environment of their own"),
     ("procps", "tests: looks at processes"),
     ("socat", "tests: connects ptys and sockets"),
+];
+
+const BENCH: &[(&str, &str)] = &[
+    ("bpftrace", "bench: the cost of a bpftrace script on the same server"),
     ("strace", "bench: the cost of strace on the same server"),
+    ("tcpdump", "bench: the cost of tcpdump on the same server"),
 ];
 
 const VM: &[(&str, &str)] = &[
@@ -78,6 +84,7 @@ impl Group {
             Self::Bpf => ebpf::toolchain::packages()?,
             Self::Lab => fixed(LAB),
             Self::Peers => fixed(PEERS),
+            Self::Bench => fixed(BENCH),
             Self::Vm => fixed(VM),
             Self::Fuzz => fixed(FUZZ),
         })
@@ -107,7 +114,7 @@ pub fn run(options: &Options) -> Result<()> {
                 ensure(&[group])?;
                 tools::python_peers()?;
             }
-            Group::Lab | Group::Vm => ensure(&[group])?,
+            Group::Lab | Group::Bench | Group::Vm => ensure(&[group])?,
         }
     }
     println!("Everything needed is installed.");

@@ -3,6 +3,7 @@
 //! They produce real traffic, misbehave on request, and tell what really happened in a truth file, without any of the
 //! decoders that they are there to check. `README.md` describes the programs and the format.
 
+pub mod bench;
 pub mod card;
 pub mod cli;
 pub mod clock;

@@ -1,0 +1,80 @@
+//! What a system call costs more while the agent watches: of a watched process, of another one, and of another kind.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{ChildStdin, ChildStdout, Command};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Bench;
+use super::report::Report;
+use super::running::Running;
+use super::stats::Spread;
+use super::watcher::Agent;
+
+/// The bench program of the lab.
+struct Worker {
+    running: Running,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(bench: &Bench) -> Result<Self> {
+        let mut command = Command::new(bench.programs.lab.join("lab-bench"));
+        let (mut running, output) = Running::start_talking(&mut command)?;
+        let input = running.child.stdin.take().context("lab-bench has no input")?;
+        Ok(Self { running, input, output })
+    }
+
+    /// Nanoseconds of CPU time of one call.
+    fn measure(&mut self, kind: &str, count: u32) -> Result<f64> {
+        writeln!(self.input, "{kind} {count}").context("lab-bench is gone")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line).context("lab-bench is gone")?;
+        line.trim().parse().with_context(|| format!("lab-bench says `{}`: {}", line.trim(), self.running.said().trim()))
+    }
+}
+
+/// What is measured: in the watched process or not, the kind of call, its name, and one of how many calls are made.
+const MEASURES: &[(bool, &str, &str, u32)] = &[
+    (true, "tcp", "watched process, read of a tracked TCP stream (application data: not told)", 1),
+    (true, "records", "watched process, read of a tracked TCP stream (handshake records: told)", 20),
+    (true, "pipe", "watched process, read of an ignored descriptor (a pipe)", 1),
+    (true, "getppid", "watched process, unrelated call (getppid)", 1),
+    (false, "tcp", "unwatched process, read of a TCP stream", 1),
+    (false, "pipe", "unwatched process, read of a pipe", 1),
+    (false, "getppid", "unwatched process, unrelated call (getppid)", 1),
+];
+
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let (mut watched, mut other) = (Worker::start(bench)?, Worker::start(bench)?);
+    let all = |watched: &mut Worker, other: &mut Worker| -> Result<Vec<f64>> {
+        let measure = |&(inside, kind, _, share): &(bool, &str, &str, u32)| {
+            let worker = if inside { &mut *watched } else { &mut *other };
+            worker.measure(kind, bench.sizes.calls / share)
+        };
+        MEASURES.iter().map(measure).collect()
+    };
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let mut lost = 0.0;
+    for _ in 0..bench.sizes.rounds {
+        without.push(all(&mut watched, &mut other)?);
+        let agent = Agent::start(bench, &[watched.running.pid()], &[])?;
+        report.started.push(agent.ready_ms);
+        with.push(all(&mut watched, &mut other)?);
+        lost += agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;
+        report.stopped.push(agent.stop()?);
+    }
+    ensure!(without.len() == with.len(), "rounds without a pair");
+    report.section(format!("What a system call costs more with the agent ({} calls each)", bench.sizes.calls));
+    for (index, (_, _, name, _)) in MEASURES.iter().enumerate() {
+        let column =
+            |rounds: &[Vec<f64>]| -> Vec<f64> { rounds.iter().filter_map(|r| r.get(index).copied()).collect() };
+        let (without, with) = (column(&without), column(&with));
+        let added = Spread::of_pairs(&with, &without, |with, without| with - without);
+        report.figure(format!("{name}: added"), "ns", added);
+        report.figure(format!("{name}: without the agent"), "ns", without.into_iter().collect());
+    }
+    report.figure("events that found the ring full meanwhile", "", [lost].into_iter().collect());
+    Ok(())
+}

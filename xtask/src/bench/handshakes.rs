@@ -1,0 +1,112 @@
+//! What a handshake costs the server: bare, with the agent, and with the tools that people use today.
+
+use anyhow::Result;
+
+use super::Bench;
+use super::lab::{Lap, Load, Server};
+use super::report::Report;
+use super::stats::Spread;
+use super::watcher::{Agent, Tool, Watching};
+use crate::project::which;
+
+/// One way to run the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Bare,
+    /// Once more, to see what the machine's noise alone does to the ratio.
+    BareAgain,
+    Agent,
+    Tool(Tool),
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::BareAgain => "bare, once more",
+            Self::Agent => "cardlink-obs run",
+            Self::Tool(tool) => tool.name(),
+        }
+    }
+}
+
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let installed = |tool: &Tool| {
+        let there = which(tool.program()).is_some();
+        if !there {
+            println!("    without {}: it is not installed", tool.program());
+        }
+        there
+    };
+    let tools = Tool::ALL.into_iter().filter(installed).map(Way::Tool);
+    let ways: Vec<Way> = [Way::Bare, Way::Agent, Way::BareAgain].into_iter().chain(tools).collect();
+    let count = bench.sizes.connections;
+    let laps = rounds(bench, report, Load::Handshake, &ways)?;
+    report.section(format!("Server CPU per handshake ({count} handshakes of 4 cards at a time, 4 worker threads)"));
+    tell(report, "handshake", &ways, &laps);
+
+    let ways = [Way::Bare, Way::Agent, Way::BareAgain];
+    let laps = rounds(bench, report, Load::Session, &ways)?;
+    report.section(format!("Server CPU per session ({count} sessions: handshake, command script, 204)"));
+    tell(report, "session", &ways, &laps);
+    Ok(())
+}
+
+/// The laps of each way, in the order of `ways`; each round begins with another one.
+fn rounds(bench: &Bench, report: &mut Report, load: Load, ways: &[Way]) -> Result<Vec<Vec<Lap>>> {
+    let server = Server::start(bench)?;
+    // The first handshakes of a process are slower.
+    server.lap(bench, load, bench.sizes.connections / 2, None)?;
+    let mut laps = vec![Vec::new(); ways.len()];
+    for round in 0..bench.sizes.rounds {
+        for turn in 0..ways.len() {
+            let index = (round + turn) % ways.len();
+            let (Some(way), Some(laps)) = (ways.get(index), laps.get_mut(index)) else { continue };
+            laps.push(lap(bench, report, &server, load, *way)?);
+        }
+    }
+    Ok(laps)
+}
+
+fn lap(bench: &Bench, report: &mut Report, server: &Server, load: Load, way: Way) -> Result<Lap> {
+    let count = bench.sizes.connections;
+    let lap = || server.lap(bench, load, count, None);
+    match way {
+        Way::Bare | Way::BareAgain => lap(),
+        Way::Agent => {
+            let agent = Agent::start(bench, &[server.pid()], &[])?;
+            report.started.push(agent.ready_ms);
+            let lap = lap()?;
+            agent.counted(count)?;
+            report.stopped.push(agent.stop()?);
+            Ok(lap)
+        }
+        Way::Tool(tool) => {
+            let watching = Watching::start(bench, tool, server)?;
+            let lap = lap()?;
+            watching.stop(count)?;
+            Ok(lap)
+        }
+    }
+}
+
+fn tell(report: &mut Report, what: &str, ways: &[Way], laps: &[Vec<Lap>]) {
+    let values =
+        |index: usize, of: fn(&Lap) -> f64| -> Vec<f64> { laps.get(index).into_iter().flatten().map(of).collect() };
+    let (cpu, speed) = (|lap: &Lap| lap.cpu_us, |lap: &Lap| lap.per_second);
+    let (bare_cpu, bare_speed) = (values(0, cpu), values(0, speed));
+    for (index, way) in ways.iter().enumerate() {
+        let (this_cpu, this_speed) = (values(index, cpu), values(index, speed));
+        let ratio = Spread::of_pairs(&this_cpu, &bare_cpu, |this, bare| this / bare);
+        report.figure(format!("{}: CPU per {what}", way.name()), "µs", this_cpu.into_iter().collect());
+        report.figure(format!("{}: {what}s a second", way.name()), "1/s", this_speed.iter().copied().collect());
+        if *way != Way::Bare {
+            let speed = Spread::of_pairs(&this_speed, &bare_speed, |this, bare| this / bare);
+            report.figure(format!("{}: {what}s a second, of bare", way.name()), "×", speed);
+            if *way == Way::Agent {
+                report.aim(format!("server CPU per {what}, of bare"), "×", ratio.clone(), 1.03);
+            }
+            report.figure(format!("{}: CPU per {what}, of bare", way.name()), "×", ratio);
+        }
+    }
+}

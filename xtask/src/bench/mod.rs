@@ -1,0 +1,142 @@
+//! `cargo xtask bench`: what the agent costs the programs that it watches, and what it needs itself.
+//!
+//! Everything that is compared is measured in turns, round by round, so that the noise of the machine hits all alike;
+//! ratios are taken within a round. `docs/performance.md` has figures and says how to read them.
+
+mod calls;
+mod handshakes;
+mod lab;
+mod own;
+mod replay;
+mod report;
+mod running;
+mod stats;
+mod system;
+mod watcher;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::packages::{self, Group};
+use crate::programs::Programs;
+use crate::project::{is_root, step, target_dir};
+use report::Report;
+
+/// `cargo xtask bench`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// A smoke run: everything once or twice. Its figures mean little.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of everything that is compared (default: 9, quick: 2).
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Measure only this (default: everything).
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// Write all figures to this file too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fail when an aim is missed.
+    #[arg(long)]
+    check: bool,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// CPU of the server per handshake, bare and watched by the agent and by other tools.
+    Handshakes,
+    /// What a system call costs more.
+    Calls,
+    /// CPU, memory and ring use of the agent.
+    Own,
+    /// Events per second of `cardlink-obs replay`.
+    Replay,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    rounds: usize,
+    /// Connections of one measurement.
+    connections: u32,
+    /// Calls of one measurement.
+    calls: u32,
+    /// Connections that are recorded for the replay.
+    recorded: u32,
+    /// Time for each of the agent's states.
+    load: Duration,
+    idle: Duration,
+    /// After the last event, until the agent's drain timer has slowed down.
+    calm: Duration,
+}
+
+/// What every measurement needs.
+struct Bench {
+    programs: Programs,
+    dir: PathBuf,
+    sizes: Sizes,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    ensure!(is_root(), "the agent loads BPF programs: run this as root");
+    packages::ensure(&[Group::Bench])?;
+    let programs = Programs::build()?;
+    let dir = target_dir().join("bench");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let bench = Bench { programs, dir, sizes: sizes(options) };
+    let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
+
+    let mut report = Report::new(options.quick, bench.sizes.rounds);
+    if wanted(Part::Handshakes) {
+        step(format!("Handshakes: {} rounds, in turns", bench.sizes.rounds));
+        handshakes::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Calls) {
+        step(format!("System calls: {} rounds, in turns", bench.sizes.rounds));
+        calls::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Own) {
+        step("The agent itself: under load, at 100 sessions a second, idle");
+        own::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Replay) {
+        step("Replay: recording a run, and reading it again");
+        replay::measure(&bench, &mut report)?;
+    }
+    print!("\n{report}");
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report.json()).context("the figures cannot be written as JSON")?;
+        fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    ensure!(!options.check || report.missed() == 0, "{} of the aims are missed", report.missed());
+    Ok(())
+}
+
+fn sizes(options: &Options) -> Sizes {
+    let full = Sizes {
+        rounds: 9,
+        connections: 3000,
+        calls: 1_000_000,
+        recorded: 40_000,
+        load: Duration::from_secs(12),
+        idle: Duration::from_secs(30),
+        calm: Duration::from_secs(12),
+    };
+    let quick = Sizes {
+        rounds: 2,
+        connections: 200,
+        calls: 100_000,
+        recorded: 1000,
+        load: Duration::from_secs(2),
+        idle: Duration::from_secs(2),
+        calm: Duration::from_secs(1),
+    };
+    let sizes = if options.quick { quick } else { full };
+    Sizes { rounds: options.rounds.unwrap_or(sizes.rounds).max(1), ..sizes }
+}

@@ -1,0 +1,219 @@
+//! Who watches the server: the agent, or a tool that people use for it today.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+
+use super::lab::Server;
+use super::running::Running;
+use super::{Bench, system};
+
+/// Long enough for a tool on a busy machine.
+const READY: Duration = Duration::from_secs(30);
+
+/// The agent, watching.
+#[derive(Debug)]
+pub struct Agent {
+    running: Running,
+    address: SocketAddr,
+    /// From its start until everything was attached and the page was there.
+    pub ready_ms: f64,
+}
+
+impl Agent {
+    pub fn start(bench: &Bench, pids: &[u32], args: &[&str]) -> Result<Self> {
+        let mut command = Command::new(&bench.programs.agent);
+        command.args(["run", "--listen", "127.0.0.1:0"]).args(args);
+        for pid in pids {
+            command.args(["--pid", &pid.to_string()]);
+        }
+        let start = Instant::now();
+        let mut running = Running::start(&mut command)?;
+        let address = running.wait_until(READY, |agent| {
+            let said = agent.said();
+            let address = said.split_once("http://")?.1.split_once('/')?.0.parse().ok()?;
+            Some(address)
+        })?;
+        Ok(Self { running, address, ready_ms: start.elapsed().as_secs_f64() * 1e3 })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// The sum of the series whose line begins so.
+    pub fn metric(&self, prefix: &str) -> Result<f64> {
+        let mut stream = TcpStream::connect(self.address).context("the agent does not answer")?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).context("the agent's page cannot be read")?;
+        let values = page.lines().filter(|line| line.starts_with(prefix));
+        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
+
+    /// Waits until the agent has counted so many handshakes: what was measured is what was seen.
+    pub fn counted(&self, handshakes: u32) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let seen = self.metric("cardlink_tls_handshakes_total{")?;
+            if seen.to_bits() == f64::from(handshakes).to_bits() {
+                return Ok(());
+            }
+            ensure!(
+                start.elapsed() < Duration::from_secs(3),
+                "the agent counted {seen} handshakes, but there were {handshakes}"
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends it, and waits until the kernel has let go of every hook. Returns how long the agent itself took, in ms.
+    pub fn stop(self) -> Result<f64> {
+        let group = self.pid();
+        let start = Instant::now();
+        let (status, said) = self.running.stop(Signal::SIGTERM)?;
+        let took = start.elapsed().as_secs_f64() * 1e3;
+        ensure!(status.success(), "the agent failed ({status}): {}", said.trim());
+        system::group_ended(group, READY)?;
+        Ok(took)
+    }
+}
+
+/// Tools to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    Strace,
+    BpftraceLibssl,
+    BpftraceCalls,
+    Tcpdump,
+}
+
+impl Tool {
+    pub const ALL: [Self; 4] = [Self::Strace, Self::BpftraceLibssl, Self::BpftraceCalls, Self::Tcpdump];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strace => "strace -f -e network,read,write",
+            Self::BpftraceLibssl => "bpftrace, uprobes on libssl",
+            Self::BpftraceCalls => "bpftrace, system calls",
+            Self::Tcpdump => "tcpdump -i lo port …",
+        }
+    }
+
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Strace => "strace",
+            Self::BpftraceLibssl | Self::BpftraceCalls => "bpftrace",
+            Self::Tcpdump => "tcpdump",
+        }
+    }
+}
+
+/// A tool at work.
+#[derive(Debug)]
+pub struct Watching {
+    tool: Tool,
+    running: Running,
+    output: PathBuf,
+}
+
+impl Watching {
+    pub fn start(bench: &Bench, tool: Tool, server: &Server) -> Result<Self> {
+        let pid = server.pid().to_string();
+        let output = bench.dir.join("output");
+        let mut command = Command::new(tool.program());
+        match tool {
+            Tool::Strace => {
+                command.args(["-f", "-e", "trace=network,read,write", "-o", "/dev/null", "-p", &pid]);
+            }
+            Tool::BpftraceLibssl => {
+                let library = system::library(server.pid(), "libssl.so").context("the server has no libssl")?;
+                command.args(["-p", &pid, "-e", &libssl_script(&library)]);
+            }
+            Tool::BpftraceCalls => {
+                command.args(["-e", &calls_script(&pid)]);
+            }
+            Tool::Tcpdump => {
+                command.args(["-i", "lo", "-n", "-w", "/dev/null", "tcp", "port", server.port()?]);
+            }
+        }
+        let file = File::create(&output).with_context(|| format!("cannot create {}", output.display()))?;
+        command.stdin(Stdio::null()).stdout(file);
+        let mut running = Running::start_as_it_is(&mut command, tool.program().to_owned())?;
+        running.wait_until(READY, |watching| {
+            let ready = match tool {
+                Tool::Strace => system::is_traced(server.pid()),
+                Tool::Tcpdump => watching.said().contains("listening on"),
+                _ => fs::read_to_string(&output).is_ok_and(|text| text.contains("tick")),
+            };
+            ready.then_some(())
+        })?;
+        // What is not told: the last of bpftrace's probes, tcpdump's first packet.
+        thread::sleep(Duration::from_millis(300));
+        Ok(Self { tool, running, output })
+    }
+
+    /// Ends it; an error when it has not seen the connections.
+    pub fn stop(self, connections: u32) -> Result<()> {
+        let Self { tool, running, output } = self;
+        let (_, said) = running.stop(Signal::SIGINT)?;
+        let seen = match tool {
+            // Every thread was traced when it began.
+            Tool::Strace => return Ok(()),
+            Tool::Tcpdump => {
+                let captured = said.lines().find_map(|line| line.strip_suffix(" packets captured"));
+                captured.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+            }
+            _ => {
+                let text = fs::read_to_string(&output).context("bpftrace's output cannot be read")?;
+                text.lines().filter(|line| line.starts_with("call ")).count()
+            }
+        };
+        let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
+        ensure!(seen >= wanted, "{} saw {seen} events of {connections} connections: {}", tool.name(), said.trim());
+        Ok(())
+    }
+}
+
+/// Tells that the script runs.
+const TICK: &str = "interval:ms:200 { printf(\"tick\\n\"); }\n";
+
+/// Entry and return of what people look at, with the time between.
+fn libssl_script(library: &str) -> String {
+    const FUNCTIONS: &[&str] = &["SSL_do_handshake", "SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex"];
+    let mut script = String::from(TICK);
+    for function in FUNCTIONS {
+        let _ = write!(
+            script,
+            "uprobe:{library}:{function} {{ @start_{function}[tid] = nsecs; }}\n\
+             uretprobe:{library}:{function} /@start_{function}[tid]/ {{\n\
+             printf(\"call {function} %d %d %d\\n\", tid, retval, nsecs - @start_{function}[tid]);\n\
+             delete(@start_{function}[tid]); }}\n"
+        );
+    }
+    script
+}
+
+/// The calls that the server makes for a connection, with their results and times.
+fn calls_script(pid: &str) -> String {
+    const CALLS: &[&str] = &["read", "write", "recvfrom", "sendto", "accept4", "close"];
+    let mut script = String::from(TICK);
+    for call in CALLS {
+        let _ = write!(
+            script,
+            "tracepoint:syscalls:sys_enter_{call} /pid == {pid}/ {{ @start[tid] = nsecs; }}\n\
+             tracepoint:syscalls:sys_exit_{call} /@start[tid]/ {{\n\
+             printf(\"call {call} %d %d %d\\n\", tid, args->ret, nsecs - @start[tid]); delete(@start[tid]); }}\n"
+        );
+    }
+    script
+}
