@@ -210,7 +210,8 @@ pub struct RecordState {
     pub header_have: u8,
     /// The framing was lost.
     pub lost: u8,
-    pub reserved: [u8; 2],
+    /// Bytes of pure application data that were told, while there are few.
+    pub told_bytes: u16,
     /// Chunks of pure application data that were told.
     pub told: u32,
     /// Bytes that were left out without an event (wraps).

@@ -80,8 +80,10 @@ pub static NEWTASK_CLONE_FLAGS: Global<u32> = Global::new(32);
 #[unsafe(no_mangle)]
 pub static NEWTASK_PID: Global<u32> = Global::new(8);
 
-/// Chunks of pure application data that are told per direction before a TLS stream is only counted.
+/// Chunks of pure application data that are told per direction before a TLS stream is only counted, and the bytes that
+/// must have been told by then: the Finished of TLS 1.3 looks like application data, and may come byte by byte.
 pub const TOLD_APPLICATION_CHUNKS: u32 = 8;
+pub const TOLD_APPLICATION_BYTES: u16 = 256;
 
 const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     task_files: 0,

@@ -4,7 +4,7 @@ use crate::{
     descriptor::{Stream, stream},
     emit::{Source, emit},
     ledger::settle,
-    maps::{POLICY, TOLD_APPLICATION_CHUNKS},
+    maps::{POLICY, TOLD_APPLICATION_BYTES, TOLD_APPLICATION_CHUNKS},
     record,
     syscall::{EAGAIN, EINTR, restarted},
     task::Caller,
@@ -146,13 +146,15 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
         let interesting = record::follow(record_state, address, len);
         if !interesting && wanted != policy::ALL {
             // SAFETY: part of a map value that is there.
-            let told = unsafe { &mut (*record_state).told };
-            if *told >= TOLD_APPLICATION_CHUNKS || wanted == policy::QUIET {
+            let (told, told_bytes) = unsafe { (&mut (*record_state).told, &mut (*record_state).told_bytes) };
+            let enough = *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES;
+            if enough || wanted == policy::QUIET {
                 skip(header, record_state, len);
                 return;
             }
-            *told += 1;
             limit = if len < APPLICATION_BYTES { len } else { APPLICATION_BYTES };
+            *told += 1;
+            *told_bytes = told_bytes.saturating_add(limit as u16);
         }
     } else if wanted == policy::QUIET {
         skip(header, record_state, len);
