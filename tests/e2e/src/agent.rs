@@ -149,6 +149,15 @@ impl Tracer {
         Ok(Self { program })
     }
 
+    /// Starts it for a target that is not there yet.
+    pub fn waiting(place: &Place, words: &str) -> Result<Self> {
+        let mut command = command(place)?;
+        command.args(["trace", "--json", "--all", "--clear-identities"]).args(words.split_whitespace());
+        let mut program = Program::start(&mut command)?;
+        program.line("that it waits", |line| line.contains("waiting for it").then_some(()))?;
+        Ok(Self { program })
+    }
+
     /// What it has told so far.
     pub fn told(&self) -> Result<Vec<Value>> {
         trace::parse(&self.program.out())

@@ -4,11 +4,11 @@ use crate::Result;
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// Reads JSON lines.
+/// Reads JSON lines; what a watched command says goes to the same output.
 pub fn parse(lines: &[String]) -> Result<Vec<Value>> {
     lines
         .iter()
-        .filter(|line| !line.is_empty())
+        .filter(|line| line.starts_with('{'))
         .map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}")))
         .collect()
 }

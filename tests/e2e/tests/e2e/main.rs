@@ -1,4 +1,6 @@
 //! The agent against real peers. Each module is one thing that the agent promises.
 
+mod durations;
 mod handshakes;
 mod load;
+mod truth;
