@@ -185,5 +185,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
             word.starts_with("cardlink_") && !["cardlink_obs", "cardlink_lab", "cardlink_e2e"].contains(word)
         })
         .map(|word| word.trim_end_matches('_').to_owned())
+        // The prefix alone.
+        .filter(|word| word != "cardlink")
         .collect()
 }

@@ -53,26 +53,30 @@ const METRICS_HEAD: &str = "\
 
 `cardlink-obs run` serves these at `/metrics`, in the Prometheus text format (gzip when the scraper accepts it). The page is
 rendered beside the requests, at most four times a second: a scrape never waits. `cardlink_obs_page_timestamp_seconds` tells its age.
-`cardlink-obs replay --metrics FILE` prints the same page from a recording, without the figures of the agent itself.
+`cardlink-obs replay --metrics FILE` prints the same page from a recording, without the agent's ledger, probes and ring.
 
 - Durations are seconds, sizes bytes, counters end in `_total`.
-- Counters exist with the value 0 from the moment that a target is known, so that `increase()` sees the first failure.
-- Every label has a bounded set of values. Past the bound the value is `other`.
+- Counters exist with the value 0 before they count, so that `increase()` sees the first failure: those of TLS from the moment that a target is
+  known, each suite's from its first handshake, those of an AT command (`ok`, `error`, `timeout`) from its first use.
+- Labels have bounded sets of values. Past the bound the value is `other`.
 - A connection that is watched at both ends is counted once, at the serving end.
 ";
 
-const GROUPS: [(&str, &str, fn(&Metric) -> bool); 4] = [
-    ("TLS", "", |metric| metric.name.starts_with("cardlink_tls_")),
-    ("AT commands and programs", "", |metric| {
-        metric.name.starts_with("cardlink_at_") || metric.name.starts_with("cardlink_program_")
-    }),
-    ("Targets and processes", "Read from procfs every `--sample-every`.", |metric| {
-        !OTHERS.iter().any(|prefix| metric.name.starts_with(prefix))
-    }),
-    ("The agent itself", "", |metric| metric.name.starts_with("cardlink_obs_")),
+/// The page's sections: title, note, and what the names of their metrics begin with.
+const GROUPS: [(&str, &str, &[&str]); 4] = [
+    ("TLS", "", &["cardlink_tls_"]),
+    ("AT commands and programs", "", &["cardlink_at_", "cardlink_program_"]),
+    // All others.
+    ("Targets and processes", "Figures of processes are read from procfs every `--sample-every`.", &[]),
+    ("The agent itself", "", &["cardlink_obs_"]),
 ];
 
-const OTHERS: [&str; 4] = ["cardlink_tls_", "cardlink_at_", "cardlink_program_", "cardlink_obs_"];
+/// The section that a metric belongs to.
+fn group(metric: &Metric) -> &'static str {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| metric.name.starts_with(prefix));
+    let found = GROUPS.iter().find(|(_, _, prefixes)| begins(prefixes)).or(GROUPS.get(2));
+    found.map_or("", |(title, ..)| title)
+}
 
 /// What the labels mean, in the order of the page.
 const LABELS: &[(&str, &str)] = &[
@@ -113,13 +117,13 @@ const LABELS: &[(&str, &str)] = &[
 
 fn metrics() -> String {
     let mut page = format!("{GENERATED}{METRICS_HEAD}");
-    for (title, note, belongs) in GROUPS {
+    for (title, note, _) in GROUPS {
         let _ = write!(page, "\n## {title}\n\n");
         if !note.is_empty() {
             let _ = write!(page, "{note}\n\n");
         }
         page.push_str("| Metric | Kind | Labels | Meaning |\n|---|---|---|---|\n");
-        for metric in table::ALL.iter().filter(|metric| belongs(metric)) {
+        for metric in table::ALL.iter().filter(|metric| group(metric) == title) {
             let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
             let kind = kind(metric.kind);
             let _ = writeln!(page, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help);
