@@ -126,6 +126,7 @@ impl Run<'_> {
         for identity in orders.released {
             capture.release(identity);
         }
+        capture.sweep(|identity| pipeline.knows(identity));
         for sink in sinks.iter_mut() {
             sink.flush();
         }

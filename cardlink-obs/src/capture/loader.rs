@@ -1,6 +1,7 @@
 //! Loads the BPF object, attaches its programs, and keeps each one's verdict.
 
 use super::{
+    accounts::{self, Account},
     layout::{self, LayoutError},
     probes::{Family, PROBES, Probe, Site, Verdict},
     tracefs,
@@ -11,11 +12,12 @@ use aya::{
     programs::{
         ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId,
     },
+    sys::{Stats, enable_stats},
 };
 use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
 use std::{
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     thread,
 };
@@ -42,6 +44,8 @@ pub struct KernelSettings {
     pub tell_strangers: bool,
     /// Level of the BPF programs' own diagnostics (0 off … 5 trace).
     pub bpf_log_level: u8,
+    /// Let the kernel measure what the programs cost; that costs a little itself.
+    pub measure_cost: bool,
     /// Another object than the built-in one.
     pub object: Option<PathBuf>,
 }
@@ -55,6 +59,7 @@ impl Default for KernelSettings {
             threads: 16_384,
             tell_strangers: false,
             bpf_log_level: 0,
+            measure_cost: false,
             object: None,
         }
     }
@@ -101,6 +106,8 @@ pub struct Attached {
 pub struct Kernel {
     bpf: Ebpf,
     pub probes: Vec<Attached>,
+    /// Statistics are kept as long as this is open.
+    _statistics: Option<OwnedFd>,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -117,7 +124,8 @@ impl Kernel {
         let mut bpf = load_object(settings, &layout)?;
         fill_tty_majors(&mut bpf)?;
         let probes = PROBES.iter().map(|probe| load_program(&mut bpf, probe)).collect::<Result<_, _>>()?;
-        Ok(Self { bpf, probes })
+        let statistics = settings.measure_cost.then(|| enable_stats(Stats::RunTime).ok()).flatten();
+        Ok(Self { bpf, probes, _statistics: statistics })
     }
 
     /// Attaches all probes of the given families that are not attached yet.
@@ -159,16 +167,13 @@ impl Kernel {
         waits
     }
 
-    /// Runs that the kernel skipped because a program was already running on that CPU, over all programs: events that no
-    /// ledger of the programs' own can know of.
-    pub fn missed_runs(&self) -> u64 {
-        self.probes.iter().filter_map(|attached| self.missed_by(attached.probe.program)).sum()
-    }
-
-    fn missed_by(&self, program: &str) -> Option<u64> {
-        let fd = self.bpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+    /// The kernel's account of every program.
+    pub fn accounts(&self) -> Vec<(&'static str, Account)> {
+        let account = |name| Some(accounts::of(self.bpf.program(name)?.fd().ok()?.as_fd().as_raw_fd()));
+        self.probes
+            .iter()
+            .filter_map(|attached| Some((attached.probe.program, account(attached.probe.program)?)))
+            .collect()
     }
 
     /// Instructions that the verifier walked through for a program, where the kernel tells it (5.16).

@@ -1,5 +1,6 @@
 //! The kernel's side: loader, targets, descriptors, event reader. The only code that knows aya.
 
+pub mod accounts;
 pub mod command;
 pub mod host;
 pub mod layout;
@@ -17,6 +18,7 @@ pub mod tracefs;
 pub mod ttys;
 
 use crate::event::{Event, ProcessOrigin};
+use accounts::Account;
 use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
 use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
 use ledger::{Ledger, Received};
@@ -42,8 +44,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the probes stay attached when the last target has gone and another may come.
 const LINGER: Duration = Duration::from_mins(5);
 
-/// How often the kernel is asked for runs that it skipped, nanoseconds.
-const MISSED_EVERY: u64 = 15_000_000_000;
+/// How often the kernel is asked for its accounts of the programs, nanoseconds.
+const ACCOUNTS_EVERY: u64 = 5_000_000_000;
+
+/// How often what was left behind is looked for, nanoseconds.
+const SWEEP_EVERY: u64 = 60_000_000_000;
 
 /// How the capture is set up.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +75,9 @@ pub struct Capture {
     sample_every: Duration,
     next_look: u64,
     next_sample: u64,
-    next_missed: u64,
+    next_accounts: u64,
+    accounts: Vec<(&'static str, Account)>,
+    next_sweep: u64,
     lost_told: u64,
     /// Since when there is no target.
     idle_since: Option<u64>,
@@ -121,7 +128,9 @@ impl Capture {
             sample_every: settings.sample_every,
             next_look: 0,
             next_sample: 0,
-            next_missed: 0,
+            next_accounts: 0,
+            accounts: Vec::new(),
+            next_sweep: 0,
             lost_told: 0,
             idle_since: None,
             linger,
@@ -148,6 +157,11 @@ impl Capture {
     /// Pids that are watched, with their target's name.
     pub fn watched(&self) -> impl Iterator<Item = (u32, &str)> {
         self.targets.iter()
+    }
+
+    /// The kernel's account of every program, a few seconds old.
+    pub fn accounts(&self) -> &[(&'static str, Account)] {
+        &self.accounts
     }
 
     pub fn ledger(&self) -> (&Ledger, &Received) {
@@ -213,6 +227,32 @@ impl Capture {
     pub fn release(&mut self, identity: u64) {
         let _ = self.streams.remove(&identity);
         let _ = self.policies.remove(&identity);
+    }
+
+    /// Once a minute: forgets streams that nobody knows any more and descriptors of processes that are gone. Their ends
+    /// were lost, or came while the kernel side was not looking.
+    pub fn sweep(&mut self, known: impl Fn(u64) -> bool) {
+        let now = now();
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_EVERY;
+        let old = now.saturating_sub(SWEEP_EVERY);
+        let stale: Vec<u64> = self
+            .streams
+            .iter()
+            .flatten()
+            .filter(|(identity, state)| state.generation < old && !known(*identity))
+            .map(|(identity, _)| identity)
+            .collect();
+        for identity in stale {
+            self.release(identity);
+        }
+        let gone: Vec<FdKey> =
+            self.descriptors.keys().flatten().filter(|key| self.targets.name(key.tgid).is_none()).collect();
+        for key in gone {
+            let _ = self.descriptors.remove(&key);
+        }
     }
 
     /// Nothing more is wanted of a stream.
@@ -328,9 +368,10 @@ impl Capture {
         }
         self.detach_without_targets(now);
         self.ledger.read();
-        if now >= self.next_missed {
-            self.next_missed = now + MISSED_EVERY;
-            self.received.missed = self.kernel.missed_runs();
+        if now >= self.next_accounts {
+            self.next_accounts = now + ACCOUNTS_EVERY;
+            self.accounts = self.kernel.accounts();
+            self.received.missed = self.accounts.iter().map(|(_, account)| account.missed).sum();
         }
         let lost = self.ledger.lost();
         if lost > self.lost_told {

@@ -54,6 +54,7 @@ pub fn start(
         kernel: KernelSettings {
             ring_bytes: kernel.ring_kib * 1024,
             bpf_log_level: kernel.bpf_log,
+            measure_cost: kernel.probe_cost,
             object: kernel.bpf_object.clone(),
             ..KernelSettings::default()
         },

@@ -96,6 +96,9 @@ struct KernelArgs {
     /// Let the BPF programs tell about themselves, at this level (1 error to 5 trace).
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=5))]
     bpf_log: u8,
+    /// Let the kernel measure what each probe costs (`cardlink_obs_probe_cost_seconds_total`).
+    #[arg(long)]
+    probe_cost: bool,
     /// Load this BPF object instead of the built-in one.
     #[arg(long, value_name = "FILE", env = "CARDLINK_OBS_BPF_OBJECT", hide = true)]
     bpf_object: Option<PathBuf>,

@@ -75,6 +75,11 @@ impl Pipeline {
         std::mem::take(&mut self.orders)
     }
 
+    /// Whether a stream of this identity is open.
+    pub fn knows(&self, identity: u64) -> bool {
+        self.streams.knows(identity)
+    }
+
     /// Streams that are open.
     pub fn open_streams(&self) -> usize {
         self.streams.len()

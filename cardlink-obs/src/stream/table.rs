@@ -53,6 +53,11 @@ impl<T> Table<T> {
         self.streams.is_empty()
     }
 
+    /// Whether a stream of this identity is open.
+    pub fn knows(&self, identity: u64) -> bool {
+        self.streams.contains_key(&identity)
+    }
+
     /// The stream of an event that is not an opening; `None` when it was never announced (or another life of it was).
     pub fn find(&mut self, id: StreamId) -> Option<&mut Entry<T>> {
         let entry = self.streams.get_mut(&id.identity)?;

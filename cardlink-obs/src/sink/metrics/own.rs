@@ -2,7 +2,7 @@
 
 use super::{Registry, table};
 use crate::{
-    capture::{Capture, loader::Attached},
+    capture::{Capture, accounts::Account, loader::Attached},
     observation::Stamp,
 };
 use cardlink_obs_common::EventHeader;
@@ -12,6 +12,7 @@ pub struct Own {
     registry: Arc<Registry>,
     ring_bytes: u32,
     told: HashMap<&'static str, u64>,
+    accounts: HashMap<&'static str, Account>,
     last: Instant,
     most_used: f64,
 }
@@ -29,7 +30,14 @@ impl Own {
         for source in ["tls", "at", "tcp", "ring"] {
             registry.add(&table::OWN_INCOMPLETE, &[source], 0.0);
         }
-        Self { registry, ring_bytes, told: HashMap::new(), last: Instant::now(), most_used: 0.0 }
+        Self {
+            registry,
+            ring_bytes,
+            told: HashMap::new(),
+            accounts: HashMap::new(),
+            last: Instant::now(),
+            most_used: 0.0,
+        }
     }
 
     /// The verdict of every probe.
@@ -66,6 +74,12 @@ impl Own {
         {
             let before = self.told.insert(fate, count).unwrap_or(0);
             self.registry.add(&table::OWN_RECEIVED, &[fate], count.saturating_sub(before) as f64);
+        }
+        for (probe, account) in capture.accounts().iter().filter(|(_, account)| account.runs > 0) {
+            let before = self.accounts.insert(probe, *account).unwrap_or_default();
+            let time = account.time.saturating_sub(before.time).as_secs_f64();
+            self.registry.add(&table::OWN_PROBE_COST, &[probe], time);
+            self.registry.add(&table::OWN_PROBE_RUNS, &[probe], account.runs.saturating_sub(before.runs) as f64);
         }
         let wall = crate::sink::wall::WallClock::of_this_host();
         let now = Stamp::from_nanos(crate::capture::now());

@@ -85,6 +85,10 @@ metrics! {
         "Losses that were noticed, by what lost bytes: tls, at, tcp, or the ring as a whole.";
     OWN_PROBE_STATUS: Kind::Gauge, "cardlink_obs_probe_status" ["probe", "status"]
         "1 for the verdict of each probe: ok, unsupported, not_applicable or broken.";
+    OWN_PROBE_COST: Kind::Counter, "cardlink_obs_probe_cost_seconds_total" ["probe"]
+        "Time that each probe took from those who ran into it, watched or not; only with --probe-cost.";
+    OWN_PROBE_RUNS: Kind::Counter, "cardlink_obs_probe_runs_total" ["probe"]
+        "Runs of each probe; only with --probe-cost.";
     OWN_BLIND: Kind::Counter, "cardlink_obs_blind_total" ["target", "way"]
         "Uses of ways that the probes cannot see: io_uring, ktls, sendfile, splice.";
     OWN_CPU: Kind::Counter, "cardlink_obs_process_cpu_seconds_total" []
