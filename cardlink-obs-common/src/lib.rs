@@ -114,6 +114,16 @@ pub mod fate {
         ["seen", "submitted", "filtered", "ring_full", "oversized", "read_fault", "restarted", "peeked", "table_full"];
 }
 
+/// Value of the per-CPU map `LEDGER`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accounts {
+    /// By [`fate`].
+    pub fates: [u64; fate::COUNT as usize],
+    /// Number of the next event of this CPU.
+    pub sequence: u64,
+}
+
 /// Head of every event.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,6 +325,7 @@ pub const MAX_PAYLOAD: usize = 20_480;
 pub const PAYLOAD_CLASSES: [usize; 5] = [64, 256, 1024, 4096, MAX_PAYLOAD];
 
 const _: () = assert!(size_of::<EventHeader>() == 88);
+const _: () = assert!(size_of::<Accounts>() == 80);
 const _: () = assert!(size_of::<Descriptor>() == 48);
 const _: () = assert!(size_of::<Descriptor>() <= PAYLOAD_CLASSES[0]);
 const _: () = assert!(size_of::<FdKey>() == 8);
@@ -328,6 +339,7 @@ const _: () = assert!(size_of::<KernelLayout>() == 26 * 4);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: all are `#[repr(C)]`, `Copy`, without padding and without references.
+    unsafe impl aya::Pod for super::Accounts {}
     unsafe impl aya::Pod for super::EventHeader {}
     unsafe impl aya::Pod for super::Descriptor {}
     unsafe impl aya::Pod for super::FdKey {}

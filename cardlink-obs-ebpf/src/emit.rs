@@ -3,15 +3,12 @@
 
 use crate::{
     bounds::bounded,
-    ledger::settle,
-    maps::{EVENTS, SEQUENCE, WAKE_BYTES},
+    ledger::{settle, settle_numbered},
+    maps::{EVENTS, WAKE_BYTES},
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{
-        bpf_get_smp_processor_id,
-        generated::{bpf_probe_read_kernel, bpf_probe_read_user},
-    },
+    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user},
 };
 use cardlink_obs_common::{EventHeader, PAYLOAD_CLASSES, fate, flag, kind};
 use core::ffi::c_void;
@@ -63,14 +60,13 @@ fn emit_class<const N: usize>(header: &EventHeader, source: Source, len: u32) ->
         };
         (&raw mut (*event).header).write(*header);
         (*event).header.len = len;
-        (*event).header.sequence = next_sequence();
         if failed {
             // The event still tells that bytes moved; its bytes are a gap.
             (*event).header.len = 0;
             (*event).header.flags |= flag::CUT;
-            settle(fate::READ_FAULT);
+            (*event).header.sequence = settle_numbered(fate::READ_FAULT);
         } else {
-            settle(fate::SUBMITTED);
+            (*event).header.sequence = settle_numbered(fate::SUBMITTED);
         }
     }
     entry.submit(if header.kind == kind::EXEC { u64::from(BPF_RB_FORCE_WAKEUP) } else { wakeup() });
@@ -83,16 +79,5 @@ fn wakeup() -> u64 {
         u64::from(BPF_RB_FORCE_WAKEUP)
     } else {
         u64::from(BPF_RB_NO_WAKEUP)
-    }
-}
-
-#[inline(always)]
-fn next_sequence() -> u64 {
-    let Some(counter) = SEQUENCE.get_ptr_mut(0) else { return 0 };
-    // SAFETY: a per-CPU slot and a helper without arguments.
-    unsafe {
-        let number = *counter;
-        *counter = number.wrapping_add(1);
-        (u64::from(bpf_get_smp_processor_id()) << 48) | (number & 0xFFFF_FFFF_FFFF)
     }
 }

@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, fate, tail};
+use cardlink_obs_common::{Accounts, Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, tail};
 
 /// Events on their way to the agent.
 #[map]
@@ -52,13 +52,9 @@ pub static BLANK_STREAM: Array<StreamState> = Array::with_max_entries(1, 0);
 #[map]
 pub static TAILS: ProgramArray = ProgramArray::with_max_entries(tail::COUNT, 0);
 
-/// Fates of events.
+/// Fates and numbers of events.
 #[map]
-pub static LEDGER: PerCpuArray<u64> = PerCpuArray::with_max_entries(fate::COUNT, 0);
-
-/// Per-CPU sequence of submitted events.
-#[map]
-pub static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub static LEDGER: PerCpuArray<Accounts> = PerCpuArray::with_max_entries(1, 0);
 
 /// Offsets of kernel structure members.
 #[unsafe(no_mangle)]

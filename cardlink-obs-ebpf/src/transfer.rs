@@ -128,10 +128,6 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     let record_state = if write { &raw mut state.tx } else { &raw mut state.rx };
     // SAFETY: part of a map value that is there.
     header.skipped = unsafe { (*record_state).skipped };
-    let wanted = POLICY.get_ptr(&stream.identity).map_or(0, |value| {
-        // SAFETY: a map value that is there.
-        unsafe { *value }
-    });
     if state.mode == mode::UNDECIDED {
         // SAFETY: the helper checks the address.
         let first = unsafe { bpf_probe_read_user(address as *const u8) }.unwrap_or(0);
@@ -144,29 +140,48 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
             header.flags |= flag::RECORD_START;
         }
         let interesting = record::follow(record_state, address, len);
-        if !interesting && wanted != policy::ALL {
+        if !interesting {
             // SAFETY: part of a map value that is there.
             let (told, told_bytes) = unsafe { (&mut (*record_state).told, &mut (*record_state).told_bytes) };
             let enough = *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES;
-            if enough || wanted == policy::QUIET {
-                skip(header, record_state, len);
-                return;
+            match wanted(stream.identity) {
+                policy::ALL => {}
+                policy::QUIET => {
+                    skip(header, record_state, len);
+                    return;
+                }
+                _ if enough => {
+                    skip(header, record_state, len);
+                    return;
+                }
+                _ => {
+                    limit = if len < APPLICATION_BYTES { len } else { APPLICATION_BYTES };
+                    *told += 1;
+                    *told_bytes = told_bytes.saturating_add(limit as u16);
+                }
             }
-            limit = if len < APPLICATION_BYTES { len } else { APPLICATION_BYTES };
-            *told += 1;
-            *told_bytes = told_bytes.saturating_add(limit as u16);
         }
-    } else if wanted == policy::QUIET {
-        skip(header, record_state, len);
-        return;
-    } else if state.mode == mode::OTHER && wanted != policy::ALL {
-        if header.offset >= u64::from(OTHER_BYTES) {
+    } else {
+        let wanted = wanted(stream.identity);
+        let other = state.mode == mode::OTHER && wanted != policy::ALL;
+        if wanted == policy::QUIET || (other && header.offset >= u64::from(OTHER_BYTES)) {
             skip(header, record_state, len);
             return;
         }
-        limit = if len < OTHER_BYTES { len } else { OTHER_BYTES };
+        if other && len > OTHER_BYTES {
+            limit = OTHER_BYTES;
+        }
     }
     tell(header, address, len, limit);
+}
+
+/// What the agent wants of a stream: 0 when it has not said.
+#[inline(always)]
+fn wanted(identity: u64) -> u8 {
+    POLICY.get_ptr(&identity).map_or(0, |value| {
+        // SAFETY: a map value that is there.
+        unsafe { *value }
+    })
 }
 
 /// Passes over a chunk that nobody needs.

@@ -118,6 +118,14 @@ fn every_exit_code_is_documented() {
 }
 
 #[test]
+fn every_fate_is_explained() {
+    let page = doc("architecture.md");
+    for fate in cardlink_obs_common::fate::NAMES.iter().filter(|fate| **fate != "seen") {
+        assert!(page.contains(&format!("\n| `{fate}` | ")), "the fate `{fate}` is not explained");
+    }
+}
+
+#[test]
 fn every_failure_reason_is_explained() {
     let page = doc("handshakes.md");
     let reasons = [

@@ -1,11 +1,11 @@
 //! Every event has a fate: the kernel side's counts, and the agent's own.
 
 use aya::maps::{MapData, PerCpuArray};
-use cardlink_obs_common::fate;
+use cardlink_obs_common::{Accounts, fate};
 
 /// The kernel side's counts, summed over the CPUs.
 pub struct Ledger {
-    map: PerCpuArray<MapData, u64>,
+    map: PerCpuArray<MapData, Accounts>,
     counts: [u64; fate::COUNT as usize],
 }
 
@@ -19,15 +19,17 @@ pub struct Received {
 }
 
 impl Ledger {
-    pub fn new(map: PerCpuArray<MapData, u64>) -> Self {
+    pub fn new(map: PerCpuArray<MapData, Accounts>) -> Self {
         Self { map, counts: [0; fate::COUNT as usize] }
     }
 
     /// Reads the counts.
     pub fn read(&mut self) {
-        for (index, count) in (0..fate::COUNT).zip(self.counts.iter_mut()) {
-            if let Ok(values) = self.map.get(&index, 0) {
-                *count = values.iter().sum();
+        let Ok(values) = self.map.get(&0, 0) else { return };
+        self.counts = [0; fate::COUNT as usize];
+        for accounts in values.iter() {
+            for (sum, count) in self.counts.iter_mut().zip(accounts.fates) {
+                *sum += count;
             }
         }
     }

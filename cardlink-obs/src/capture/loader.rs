@@ -14,7 +14,7 @@ use aya::{
     },
     sys::{Stats, enable_stats},
 };
-use cardlink_obs_common::{Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
+use cardlink_obs_common::{Accounts, Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
 use std::{
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
@@ -211,7 +211,7 @@ impl Kernel {
         HashMap::try_from(map).map_err(|error| wrong("COMMS", &error))
     }
 
-    pub fn ledger(&mut self) -> Result<PerCpuArray<MapData, u64>, LoadError> {
+    pub fn ledger(&mut self) -> Result<PerCpuArray<MapData, Accounts>, LoadError> {
         let map = self.bpf.take_map("LEDGER").ok_or_else(|| missing("LEDGER"))?;
         PerCpuArray::try_from(map).map_err(|error| wrong("LEDGER", &error))
     }

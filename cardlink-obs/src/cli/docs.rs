@@ -52,12 +52,13 @@ const METRICS_HEAD: &str = "\
 # Metrics
 
 `cardlink-obs run` serves these at `/metrics`, in the Prometheus text format (gzip when the scraper accepts it). The page is
-rendered beside the requests, at most four times a second: a scrape never waits. `cardlink_obs_page_timestamp_seconds` tells its age.
+rendered beside the requests, at most four times a second: a scrape never waits.
+`cardlink_obs_page_timestamp_seconds` tells its age.
 `cardlink-obs replay --metrics FILE` prints the same page from a recording, without the agent's ledger, probes and ring.
 
 - Durations are seconds, sizes bytes, counters end in `_total`.
-- Counters exist with the value 0 before they count, so that `increase()` sees the first failure: those of TLS from the moment that a target is
-  known, each suite's from its first handshake, those of an AT command (`ok`, `error`, `timeout`) from its first use.
+- Counters exist with the value 0 before they count, so that `increase()` sees the first failure: those of TLS from the
+  moment that a target is known, each suite's from its first handshake, those of an AT command (`ok`, `error`, `timeout`) from its first use.
 - Labels have bounded sets of values. Past the bound the value is `other`.
 - A connection that is watched at both ends is counted once, at the serving end.
 ";

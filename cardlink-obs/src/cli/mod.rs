@@ -161,8 +161,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The command line, described: what `docs/cli.md` is made of.
 pub fn command() -> Command {
-    // doctor refuses a command to start, so it does not offer it either.
-    Cli::command().mut_subcommand("doctor", |doctor| doctor.mut_arg("command", |command| command.hide(true)))
+    // doctor starts no command and takes no events, so it does not offer what is for that.
+    let not_for_doctor = ["command", "ring_kib", "bpf_log", "probe_cost"];
+    Cli::command().mut_subcommand("doctor", |doctor| {
+        not_for_doctor.into_iter().fold(doctor, |doctor, name| doctor.mut_arg(name, |arg| arg.hide(true)))
+    })
 }
 
 /// Runs the command line; never panics on input.
