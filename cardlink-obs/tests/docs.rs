@@ -87,7 +87,7 @@ fn metrics_that_are_named_exist() {
 
 #[test]
 fn every_label_is_explained() {
-    let page = doc("metrics.md");
+    let page = Page::Metrics.render();
     for metric in table::ALL {
         for label in metric.labels.iter().filter(|label| !["platform", "kernel", "bpf_object"].contains(label)) {
             assert!(
@@ -101,7 +101,7 @@ fn every_label_is_explained() {
 
 #[test]
 fn every_metric_stands_on_its_page_once() {
-    let page = doc("metrics.md");
+    let page = Page::Metrics.render();
     for metric in table::ALL {
         let rows = page.matches(&format!("\n| `{}` | ", metric.name)).count();
         let wanted = if matches!(metric.kind, table::Kind::Histogram(_)) { 2 } else { 1 };
@@ -111,7 +111,7 @@ fn every_metric_stands_on_its_page_once() {
 
 #[test]
 fn every_exit_code_is_documented() {
-    let page = doc("cli.md");
+    let page = Page::Cli.render();
     for (code, meaning) in CODES {
         assert!(page.contains(&format!("| {code} | {meaning} |")), "{code}");
     }
