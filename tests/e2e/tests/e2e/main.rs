@@ -1,5 +1,6 @@
 //! The agent against real peers. Each module is one thing that the agent promises.
 
+mod at;
 mod durations;
 mod handshakes;
 mod load;

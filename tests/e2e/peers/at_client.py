@@ -1,0 +1,75 @@
+"""Talks to a modem through pyserial: at_client.py PORT STEP...
+
+A step is a command line to send, of which the answer is read; or
+  PAUSE=SECONDS   does nothing
+  DEAF=SECONDS    sends AT+CSQ and goes on reading for so long although the answer is complete
+  SMS=TEXT        sends AT+CMGS, waits for the prompt, sends the text
+  LISTEN=SECONDS  only reads
+  GO              waits for a line on standard input
+At the end it closes the port, says `done` and waits for a line on standard input.
+"""
+
+import sys
+import time
+
+import serial
+
+FINAL = ("OK", "ERROR", "NO CARRIER", "BUSY", "CONNECT", "+CME ERROR", "+CMS ERROR")
+
+
+def some(port):
+    first = port.read(1)
+    return first + port.read(port.in_waiting) if first else first
+
+
+def read_for(port, seconds):
+    until = time.monotonic() + seconds
+    text = b""
+    while time.monotonic() < until:
+        text += some(port)
+    return text
+
+
+def answer(port, limit=5.0):
+    until = time.monotonic() + limit
+    text = b""
+    while time.monotonic() < until:
+        text += some(port)
+        lines = text.decode("ascii", "replace").split("\r\n")
+        if text.endswith(b"\r\n") and any(line.startswith(FINAL) for line in lines):
+            return
+        if text.endswith(b"> "):
+            return
+
+
+def step(port, what):
+    name, _, value = what.partition("=")
+    if name == "PAUSE":
+        time.sleep(float(value))
+    elif name == "LISTEN":
+        read_for(port, float(value))
+    elif name == "DEAF":
+        port.write(b"AT+CSQ\r")
+        read_for(port, float(value))
+    elif name == "SMS":
+        port.write(b'AT+CMGS="+491701234567"\r')
+        answer(port)
+        port.write(value.encode() + b"\x1a")
+        answer(port)
+    elif what == "GO":
+        sys.stdin.readline()
+    else:
+        port.write(what.encode() + b"\r")
+        answer(port)
+
+
+port = serial.Serial(sys.argv[1], 115200, timeout=0.1)
+print("open", flush=True)
+try:
+    for what in sys.argv[2:]:
+        step(port, what)
+except (OSError, serial.SerialException) as error:
+    print(error, flush=True)
+port.close()
+print("done", flush=True)
+sys.stdin.readline()
