@@ -1,7 +1,10 @@
 //! From events to observations: streams, decoders and trackers in a row. Deterministic: the same events give the same
 //! observations, live or from a recording.
 
+mod fuzz;
 mod pairs;
+
+pub use fuzz::fuzz;
 
 use crate::{
     event::{Endpoint, Event, Figures, Holder, Origin, ProcessOrigin, RawCall, StreamId},
