@@ -63,8 +63,9 @@ pub enum Part {
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
     rounds: usize,
-    /// Connections of one measurement.
+    /// Connections of one lap, and laps of one measurement: the one that was disturbed least counts.
     connections: u32,
+    laps: usize,
     /// Calls of one measurement.
     calls: u32,
     /// Connections that are recorded for the replay.
@@ -92,6 +93,9 @@ pub fn run(options: &Options) -> Result<()> {
     let bench = Bench { programs, dir, sizes: sizes(options) };
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
 
+    for other in system::others_with_probes() {
+        println!("note: {other} has probes attached too: what is called bare here is not");
+    }
     let mut report = Report::new(options.quick, bench.sizes.rounds);
     if wanted(Part::Handshakes) {
         step(format!("Handshakes: {} rounds, in turns", bench.sizes.rounds));
@@ -121,19 +125,21 @@ pub fn run(options: &Options) -> Result<()> {
 fn sizes(options: &Options) -> Sizes {
     let full = Sizes {
         rounds: 9,
-        connections: 3000,
+        connections: 600,
+        laps: 8,
         calls: 1_000_000,
         recorded: 40_000,
-        load: Duration::from_secs(12),
+        load: Duration::from_secs(15),
         idle: Duration::from_secs(30),
         calm: Duration::from_secs(12),
     };
     let quick = Sizes {
         rounds: 2,
-        connections: 200,
+        connections: 100,
+        laps: 2,
         calls: 100_000,
         recorded: 1000,
-        load: Duration::from_secs(2),
+        load: Duration::from_secs(3),
         idle: Duration::from_secs(2),
         calm: Duration::from_secs(1),
     };

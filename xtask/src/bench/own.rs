@@ -11,8 +11,9 @@ use super::stats::Spread;
 use super::watcher::Agent;
 use super::{Bench, system};
 
-/// Windows of the idle agent: their spread tells what the sampling of processes every 15 s does.
-const IDLE_WINDOWS: u32 = 3;
+/// Windows of the moderate load and of the idle agent: their spread tells what the sampling of processes every 15 s
+/// does.
+const WINDOWS: u32 = 3;
 /// Sessions a second of the moderate load.
 const RATE: u32 = 100;
 
@@ -24,8 +25,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     thread::sleep(Duration::from_secs(1));
     let rss_at_start = system::memory(agent.pid(), "VmRSS")?;
 
-    let full = bench.sizes.connections
-        * u32::try_from(bench.sizes.load.as_millis() / calibration.took.as_millis().max(1)).unwrap_or(1).max(1);
+    let laps = bench.sizes.load.as_millis() / calibration.took.as_millis().max(1);
+    let full = bench.sizes.connections * u32::try_from(laps).unwrap_or(1).max(1);
     let events = agent.metric("cardlink_obs_events_total{fate=\"submitted\"}")?;
     let loaded = load(bench, &server, &agent, full, None)?;
     agent.counted(full)?;
@@ -33,15 +34,18 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let events = agent.metric("cardlink_obs_events_total{fate=\"submitted\"}")? - events;
     let lost = agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;
 
-    let paced = RATE * bench.sizes.load.as_secs() as u32;
-    let moderate = load(bench, &server, &agent, paced, Some(RATE))?;
-    agent.counted(full + paced)?;
+    let paced = RATE * u32::try_from(bench.sizes.load.as_secs())? / WINDOWS;
+    let mut moderate = Vec::new();
+    for _ in 0..WINDOWS {
+        moderate.push(load(bench, &server, &agent, paced, Some(RATE))?.cpu);
+    }
+    agent.counted(full + WINDOWS * paced)?;
 
     // The drain timer slows down when nothing comes.
     thread::sleep(bench.sizes.calm);
     let mut idle = Vec::new();
-    for _ in 0..IDLE_WINDOWS {
-        idle.push(share(&agent, bench.sizes.idle / IDLE_WINDOWS)?);
+    for _ in 0..WINDOWS {
+        idle.push(share(&agent, bench.sizes.idle / WINDOWS)?);
     }
     let rss = system::memory(agent.pid(), "VmRSS")?;
     let most = system::memory(agent.pid(), "VmHWM")?;
@@ -55,7 +59,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.figure("full load: events per session", "", one(events / f64::from(full)));
     report.figure("full load: ring in use, at most (a lower bound)", "%", one(loaded.ring * 100.0));
     report.figure("full load: events that found the ring full", "", one(lost));
-    report.aim(format!("agent CPU at {RATE} sessions a second"), "%", one(moderate.cpu), 1.0);
+    report.aim(format!("agent CPU at {RATE} sessions a second"), "%", moderate.into_iter().collect(), 1.0);
     report.aim("agent CPU when idle", "%", idle.into_iter().collect(), 0.1);
     report.figure("resident memory after the start", "MiB", one(rss_at_start));
     report.aim("agent's resident memory after all that", "MiB", one(rss), 30.0);

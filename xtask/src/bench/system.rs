@@ -77,11 +77,26 @@ fn group_lives(group: u32) -> bool {
     })
 }
 
-/// `2 CPUs, Linux 6.18.5 x86_64`.
+/// Programs that have probes attached: they make everything dearer.
+pub fn others_with_probes() -> Vec<String> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let has_probes = |process: &fs::DirEntry| {
+        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|link| link.ends_with("anon_inode:[perf_event]"))
+    };
+    let named = |process: fs::DirEntry| {
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        format!("{} ({})", name.trim(), process.file_name().to_string_lossy())
+    };
+    processes.flatten().filter(has_probes).map(named).collect()
+}
+
+/// `2 CPUs, Linux 6.18.5 x86_64`; what a distribution adds to the version is left out.
 pub fn machine() -> String {
     let cpus = thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{cpus} CPUs, Linux {} {}", kernel.trim(), std::env::consts::ARCH)
+    let version = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{cpus} CPUs, Linux {version} {}", std::env::consts::ARCH)
 }
 
 /// Load average of the last minute: other programs make figures worse.

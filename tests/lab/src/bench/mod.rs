@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum as _};
 use std::io::{BufRead as _, Write as _};
 
 /// Reads lines of `KIND COUNT` from standard input, makes so many calls of that kind, and answers each line with the
-/// nanoseconds of CPU time that one call took (the median over the chunks of the run). Ends with its input.
+/// nanoseconds of CPU time that one call took, in the least disturbed stretch of them. Ends with its input.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lab-bench")]
 pub struct Options {}
