@@ -34,8 +34,11 @@ pub enum ServerError {
     System(#[from] io::Error),
 }
 
-/// A page is at most this much older than what it tells.
+/// A page is at most this much older than what it tells, unless it is a large one.
 const RENDER_EVERY: Duration = Duration::from_millis(250);
+const RENDER_ANYWAY: Duration = Duration::from_secs(5);
+/// Of so many parts of the time, one is spent on rendering: a page of thousands of series is rendered less often.
+const RENDER_SHARE: u32 = 200;
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug, Clone, Default)]
@@ -63,29 +66,33 @@ impl Page {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn render(&self, registry: &Registry) {
+    /// Returns how long it took.
+    fn render(&self, registry: &Registry) -> Duration {
         let began = Instant::now();
         let text = registry.render().into_bytes();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let gzip = encoder.write_all(&text).and_then(|()| encoder.finish()).unwrap_or_default();
         let rendered = Rendered { plain: text.into(), gzip: gzip.into() };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = rendered;
-        registry.observe(&table::OWN_SCRAPE, &[], began.elapsed().as_secs_f64());
+        let took = began.elapsed();
+        registry.observe(&table::OWN_SCRAPE, &[], took.as_secs_f64());
+        took
     }
 
     /// Renders whenever something changed, at most four times a second, and every five seconds in any case.
     fn keep_rendered(&self, registry: &Registry) {
         let mut rendered_at = 0;
         let mut since = Instant::now();
-        self.render(registry);
+        let mut took = self.render(registry);
         while !self.stop.load(Ordering::Relaxed) {
             let guard = self.last_seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = self.news.wait_timeout(guard, RENDER_EVERY);
+            let pause = (took * RENDER_SHARE).clamp(RENDER_EVERY, RENDER_ANYWAY);
+            let _ = self.news.wait_timeout(guard, pause);
             let changes = self.changes.load(Ordering::Relaxed);
-            if changes != rendered_at || since.elapsed() >= Duration::from_secs(5) {
+            if changes != rendered_at || since.elapsed() >= RENDER_ANYWAY {
                 rendered_at = changes;
                 since = Instant::now();
-                self.render(registry);
+                took = self.render(registry);
             }
         }
     }
