@@ -10,6 +10,7 @@ mod blind;
 mod bounds;
 mod close;
 mod descriptor;
+mod duplicate;
 mod emit;
 mod kernel;
 mod ledger;

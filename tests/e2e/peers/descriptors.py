@@ -3,6 +3,7 @@
 The clients are lab-cards that only shake hands, so a server in Python needs TLS: it runs `openssl s_server`-like sessions
 through the ssl module of sslpsk3's Python. WAY is one of
   dup        the accepted socket is duplicated, the original closed, the session goes on with the copy
+  late       the same, but it takes a while before the copy is used
   dup2       the same with dup2 onto a number that another connection had
   range      a forked child closes everything that it does not need with close_range
   fork       a child for each connection, the parent closes its copy at once
@@ -17,6 +18,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 
 import sslpsk3
 
@@ -59,11 +61,20 @@ def duplicated(connection):
     serve(copy)
 
 
+def duplicated_and_used_late(connection):
+    copy = socket.socket(fileno=os.dup(connection.fileno()))
+    connection.close()
+    time.sleep(2)
+    serve(copy)
+
+
 def duplicated_onto(connection, spare):
     # The number belonged to the connection before.
     os.dup2(connection.fileno(), spare)
     connection.close()
     serve(socket.socket(fileno=os.dup(spare)))
+    with open("/dev/null") as nothing:
+        os.dup2(nothing.fileno(), spare)
 
 
 def closing_a_range(connection):
@@ -115,6 +126,8 @@ def main():
         connection, _ = listener.accept()
         if way == "dup":
             duplicated(connection)
+        elif way == "late":
+            duplicated_and_used_late(connection)
         elif way == "dup2":
             duplicated_onto(connection, spare)
         elif way == "range":

@@ -31,6 +31,11 @@ fn duplicated_after_accept() -> Result {
 }
 
 #[test]
+fn duplicated_and_used_late() -> Result {
+    counted_once("late", 2, 1)
+}
+
+#[test]
 fn duplicated_onto_a_number_in_use() -> Result {
     counted_once("dup2", 20, 1)
 }
