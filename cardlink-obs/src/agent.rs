@@ -60,8 +60,21 @@ pub struct Run<'a> {
     pub sinks: Vec<Box<dyn Sink + 'a>>,
     pub recorder: Option<Recorder>,
     pub command: Option<Running>,
+    /// What to do when nobody is watched any more and nobody can come.
+    pub deserted: Deserted,
     /// Called after each drain, for what is not an observation: the ledger, probes, ring use.
     pub after_drain: AfterDrain<'a>,
+}
+
+/// When the last process of a fixed set has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deserted {
+    /// Others may come, or a command decides the end.
+    Wait,
+    /// There is nothing left to show.
+    Stop,
+    /// What was measured can still be read: say it once.
+    Tell,
 }
 
 /// How a run ended.
@@ -91,6 +104,13 @@ impl Run<'_> {
             }
             if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
                 break Some(code);
+            }
+            if self.deserted != Deserted::Wait && self.capture.watched().next().is_none() {
+                if self.deserted == Deserted::Stop {
+                    break None;
+                }
+                self.deserted = Deserted::Wait;
+                tracing::warn!("all watched processes have ended: the metrics stay, but nothing new will come");
             }
             let quiet = last_event.elapsed();
             let wait = if quiet < SLOW_AFTER {

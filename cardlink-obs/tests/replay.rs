@@ -3,7 +3,11 @@
 //! `tests/recordings/first-light.rec` holds eight connections to a PSK-TLS server (one good, seven with a fault each) and
 //! five commands to a modem, one of them answered long before the program noticed.
 
-use std::process::{Command, Output};
+use cardlink_obs::{pipeline::fuzz, sink::recording::Recording};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/first-light.rec");
 
@@ -77,4 +81,41 @@ fn a_recording_that_was_cut_off_is_shown_as_far_as_it_goes() {
     assert_eq!(output.status.code(), Some(65));
     assert!(String::from_utf8_lossy(&output.stdout).contains("AT+CSQ"));
     assert!(String::from_utf8_lossy(&output.stderr).contains("ends in the middle"));
+}
+
+/// The seed of the fuzz target: a real recording in its input format.
+fn seed() -> Vec<u8> {
+    let mut recording = Recording::open(Path::new(RECORDING)).expect("the recording");
+    let mut seed = Vec::new();
+    while let Some(event) = recording.next_event().expect("an event") {
+        let bytes = postcard::to_allocvec(&event).expect("it was read");
+        seed.extend(u16::try_from(bytes.len()).expect("events of a lab are small").to_le_bytes());
+        seed.extend(bytes);
+    }
+    seed
+}
+
+#[test]
+fn a_recording_may_lose_and_repeat_any_of_its_events() {
+    let seed = seed();
+    fuzz(&seed);
+    let mut records = Vec::new();
+    let mut rest = seed.as_slice();
+    while let Some((len, _)) = rest.split_first_chunk::<2>() {
+        let (record, after) = rest.split_at(2 + usize::from(u16::from_le_bytes(*len)));
+        records.push(record);
+        rest = after;
+    }
+    for step in 2..9 {
+        let some: Vec<u8> =
+            records.iter().enumerate().filter(|(at, _)| at % step != 0).flat_map(|(_, r)| r.to_vec()).collect();
+        fuzz(&some);
+        let twice: Vec<u8> = records.iter().flat_map(|record| record.repeat(2)).collect();
+        fuzz(&twice);
+        let backwards: Vec<u8> = records.iter().rev().step_by(step).flat_map(|record| record.to_vec()).collect();
+        fuzz(&backwards);
+    }
+    if let Some(path) = std::env::var_os("CARDLINK_OBS_WRITE_SEED") {
+        std::fs::write(path, &seed).expect("written");
+    }
 }

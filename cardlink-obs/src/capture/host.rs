@@ -84,15 +84,6 @@ pub fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// `f_flags` of an open descriptor.
-pub fn descriptor_flags(pid: u32, fd: i32) -> u32 {
-    let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
-    text.lines()
-        .find_map(|line| line.strip_prefix("flags:"))
-        .and_then(|value| u32::from_str_radix(value.trim(), 8).ok())
-        .unwrap_or(0)
-}
-
 /// Inode of the network namespace of a process.
 pub fn network_namespace(pid: u32) -> Option<u64> {
     fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|metadata| metadata.ino())

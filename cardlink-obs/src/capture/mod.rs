@@ -36,7 +36,7 @@ use std::{
 use targets::{Change, Targets};
 
 /// Probes that are attached while there is a target.
-const WITH_TARGET: [Family; 3] = [Family::Descriptor, Family::Transfer, Family::Blind];
+const WITH_TARGET: [Family; 4] = [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind];
 
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -209,10 +209,6 @@ impl Capture {
                 handle(event);
                 Step::Done
             }
-            Ok(Record::Opened { event, polls_matter }) => {
-                handle(event);
-                Step::Pending(Pending::Opened { polls_matter })
-            }
             Ok(Record::Forked { at, parent, child }) => Step::Pending(Pending::Forked { at, parent, child }),
             Ok(Record::Exec { at, pid, comm, stranger }) => Step::Pending(Pending::Exec { at, pid, comm, stranger }),
             Ok(Record::Exited { at, pid }) => Step::Pending(Pending::Exited { at, pid }),
@@ -282,8 +278,6 @@ impl Capture {
     fn settle(&mut self, pending: Pending) -> Result<(), LoadError> {
         self.received.decoded += 1;
         match pending {
-            Pending::Opened { polls_matter: true } => self.kernel.attach(&[Family::Poll]),
-            Pending::Opened { polls_matter: false } => Ok(()),
             Pending::Forked { at, parent, child } => {
                 if let Some(target) = self.targets.forked(parent, child) {
                     let comm = host::comm(child).or_else(|| host::comm(parent)).unwrap_or_else(|| target.clone());
@@ -343,11 +337,7 @@ impl Capture {
         self.targets.add(pid, target, at)?;
         let comm = comm.map(str::to_owned).or_else(|| host::comm(pid)).unwrap_or_else(|| target.to_owned());
         self.seen(at, pid, comm, target.to_owned(), origin);
-        let snapshot = snapshot::of(pid, at);
-        self.made.extend(snapshot.events);
-        if snapshot.polls_matter {
-            self.kernel.attach(&[Family::Poll])?;
-        }
+        self.made.extend(snapshot::of(pid, at));
         Ok(())
     }
 
@@ -408,7 +398,7 @@ impl Capture {
         }
         let since = *self.idle_since.get_or_insert(now);
         if now.saturating_sub(since) >= self.linger {
-            self.kernel.detach(&[Family::Poll, Family::Transfer, Family::Descriptor, Family::Blind]);
+            self.kernel.detach(&WITH_TARGET);
         }
     }
 }
@@ -422,7 +412,6 @@ enum Step {
 
 /// What a record asks for once the ring is not borrowed any more.
 enum Pending {
-    Opened { polls_matter: bool },
     Forked { at: u64, parent: u32, child: u32 },
     Exec { at: u64, pid: u32, comm: String, stranger: bool },
     Exited { at: u64, pid: u32 },

@@ -11,7 +11,7 @@ pub enum Family {
     Transfer,
     /// Births and ends of descriptors.
     Descriptor,
-    /// Time spent in polls: attached when a tty or a non-blocking socket is watched.
+    /// Time spent in polls: without it a server that waits in a poll looks busy.
     Poll,
     /// Ways past the probes.
     Blind,

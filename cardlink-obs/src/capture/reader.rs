@@ -10,18 +10,12 @@ use std::{
 };
 
 const AF_INET: u16 = 2;
-const O_NONBLOCK: u32 = 0o4000;
 
 /// A record of the ring.
 #[derive(Debug)]
 pub enum Record<'a> {
     /// Ready to be handed on.
     Event(Event<'a>),
-    /// A descriptor was opened; `nonblocking` or a tty means that polls matter.
-    Opened {
-        event: Event<'a>,
-        polls_matter: bool,
-    },
     Forked {
         at: u64,
         parent: u32,
@@ -68,11 +62,7 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
                 how::CONNECTED => Origin::Connected,
                 _ => Origin::Existing,
             };
-            let polls_matter = descriptor.class == class::TTY || descriptor.file_flags & O_NONBLOCK != 0;
-            Record::Opened {
-                event: Event::Opened { at, holder, stream, endpoint: endpoint(&descriptor), origin },
-                polls_matter,
-            }
+            Record::Event(Event::Opened { at, holder, stream, endpoint: endpoint(&descriptor), origin })
         }
         kind::DATA => Record::Event(data(&header, holder, stream, call, payload)),
         kind::CLOSE => Record::Event(Event::Closed {

@@ -26,6 +26,8 @@ pub struct Live {
     pub pipeline: Pipeline,
     pub command: Option<Running>,
     pub signals: Signals,
+    /// Whether processes that do not exist yet may become targets, or a command is running.
+    pub open_ended: bool,
 }
 
 pub fn start(
@@ -49,6 +51,7 @@ pub fn start(
     let signals = Signals::block()?;
     let shown = wanted.to_string();
     let waits = !wanted.is_empty();
+    let open_ended = wanted.looks_for_others() || !selectors.command.is_empty();
     let settings = Settings {
         selectors: wanted,
         kernel: KernelSettings {
@@ -82,7 +85,7 @@ pub fn start(
     if waits && capture.watched().next().is_none() {
         tracing::info!("nothing matches {shown} yet: waiting for it (Ctrl-C ends)");
     }
-    Ok(Live { capture, pipeline: Pipeline::new(pipeline_settings(limits)), command, signals })
+    Ok(Live { capture, pipeline: Pipeline::new(pipeline_settings(limits)), command, signals, open_ended })
 }
 
 pub fn pipeline_settings(limits: &LimitArgs) -> PipelineSettings {

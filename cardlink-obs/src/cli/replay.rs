@@ -37,7 +37,7 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let mut sinks: Vec<Box<dyn Sink>> = if args.metrics {
         vec![Box::new(Metrics::new(Arc::clone(&registry)))]
     } else {
-        vec![args.show.sink(clock, live::names(args.show.clear())?)]
+        vec![args.show.sink(clock, live::names(false)?)]
     };
     let mut pipeline = Pipeline::new(live::pipeline_settings(&args.limits));
     let mut observations = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
 use crate::{
-    agent::Run,
+    agent::{Deserted, Run},
     server,
     sink::{
         Sink,
@@ -68,6 +68,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         sinks,
         recorder,
         command: live.command.take(),
+        deserted: if live.open_ended { Deserted::Wait } else { Deserted::Tell },
         after_drain: Box::new(move |capture, pipeline, count| {
             if own.after_drain(capture, pipeline.open_streams(), count) || count > 0 {
                 page.changed();

@@ -2,7 +2,7 @@
 
 use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
 use crate::{
-    agent::Run,
+    agent::{Deserted, Run},
     sink::{
         Sink,
         json::Json,
@@ -17,7 +17,6 @@ use std::{io, time::Duration};
 /// What is shown, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What is shown")]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct ShowArgs {
     /// One JSON object a line.
     #[arg(long)]
@@ -37,9 +36,6 @@ pub struct ShowArgs {
     /// Closes, unsolicited result codes, and every process that starts or ends, too.
     #[arg(long)]
     all: bool,
-    /// Show PSK identities as they are, not as hashes.
-    #[arg(long)]
-    clear_identities: bool,
 }
 
 impl ShowArgs {
@@ -51,10 +47,6 @@ impl ShowArgs {
             peer: self.peer.clone(),
             all: self.all,
         }
-    }
-
-    pub const fn clear(&self) -> bool {
-        self.clear_identities
     }
 
     /// The sink that was asked for, on standard output.
@@ -73,6 +65,9 @@ pub struct TraceArgs {
     selectors: SelectorArgs,
     #[command(flatten)]
     show: ShowArgs,
+    /// Show PSK identities as they are, not as hashes.
+    #[arg(long, help_heading = "What is shown")]
+    clear_identities: bool,
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
@@ -84,13 +79,14 @@ pub struct TraceArgs {
 pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     args.log.start()?;
     let live = live::start(&args.selectors, &args.kernel, &args.limits, Duration::ZERO)?;
-    let sink = args.show.sink(WallClock::of_this_host(), live::names(args.show.clear())?);
+    let sink = args.show.sink(WallClock::of_this_host(), live::names(args.clear_identities)?);
     let outcome = Run {
         capture: live.capture,
         pipeline: live.pipeline,
         sinks: vec![sink],
         recorder: None,
         command: live.command,
+        deserted: if live.open_ended { Deserted::Wait } else { Deserted::Stop },
         after_drain: Box::new(|_, _, _| {}),
     }
     .until_stopped(&live.signals)?;

@@ -5,7 +5,10 @@
 
 use super::names::Names;
 use crate::event::{Data, Endpoint, Event};
-use crate::protocol::{at::AtRedactor, tls::IdentityRedactor};
+use crate::protocol::{
+    at::AtRedactor,
+    tls::{Place, TlsRedactor},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
@@ -82,7 +85,7 @@ enum Standing {
 
 enum Redactor {
     At(Box<AtRedactor>),
-    Tls(Box<IdentityRedactor>),
+    Tls(Box<TlsRedactor>),
 }
 
 impl Recorder {
@@ -170,7 +173,7 @@ impl Recorder {
             let names = &self.names;
             self.redactors.entry(stream.identity).or_insert_with(|| match endpoint {
                 Endpoint::Tty { .. } => Redactor::At(Box::default()),
-                Endpoint::Tcp { .. } => Redactor::Tls(Box::new(IdentityRedactor::new(Box::new({
+                Endpoint::Tcp { .. } => Redactor::Tls(Box::new(TlsRedactor::new(Box::new({
                     let names = names.clone();
                     move |identity: &[u8]| names.mask(identity)
                 })))),
@@ -182,7 +185,10 @@ impl Recorder {
         let mut bytes = data.bytes.clone().into_owned();
         match redactor {
             Redactor::At(at) => at.mask(data.write, data.offset, &mut bytes),
-            Redactor::Tls(tls) => tls.mask(data.write, data.offset, data.total, &mut bytes),
+            Redactor::Tls(tls) => {
+                let Data { write, offset, total, record_start, .. } = *data;
+                tls.mask(Place { write, offset, total, record_start }, &mut bytes);
+            }
         }
         (bytes != *data.bytes).then_some(Event::Data(Data { bytes: Cow::Owned(bytes), ..*data }))
     }

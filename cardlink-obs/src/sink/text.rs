@@ -185,6 +185,9 @@ impl<W: Write> Text<W> {
         if handshake.partial {
             details.push(String::from("was under way when the agent came"));
         }
+        if handshake.counted_elsewhere {
+            details.push(String::from("counted at the server's end"));
+        }
         if handshake.incomplete {
             details.push(String::from("bytes were lost"));
         }

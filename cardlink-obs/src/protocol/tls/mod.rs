@@ -25,7 +25,7 @@ pub use hello::{ClientHello, OfferedIdentity, ServerHello};
 pub use key_exchange::{identity, identity_hint};
 pub use message::{Found, HandshakeType, Message, MessageReader};
 pub use record::{ContentType, NotARecord, RecordHeader, RecordReader, Skipped};
-pub use redact::IdentityRedactor;
+pub use redact::{Place, TlsRedactor};
 pub use suite::{Tls13Sizes, cipher_suite, is_grease, is_null, is_psk, is_signal, tls13_sizes};
 
 /// Entry for a fuzzer: the first byte says how to start and split, the rest is one direction of a connection. What comes

@@ -1,12 +1,16 @@
-//! Masks PSK identities in a byte stream that is about to be kept: needs past bytes only, never future ones.
+//! Masks what must not be kept of a TCP stream: needs past bytes only, never future ones.
 //!
-//! An identity stands in the ClientKeyExchange of every PSK key exchange (RFC 4279 §2 to §4, RFC 5489 §2) and in the
+//! Application data becomes zeros (with a NULL suite it would be in the clear), and so does everything but the first
+//! bytes of what is not TLS. PSK identities are replaced by whatever the caller makes of them. An identity stands in the ClientKeyExchange of every PSK key exchange (RFC 4279 §2 to §4, RFC 5489 §2) and in the
 //! `pre_shared_key` extension of a TLS 1.3 ClientHello (RFC 8446 §4.2.11).
 
 use std::ops::Range;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+/// Bytes that are kept of a direction that is not TLS: they tell what it is instead.
+const KEPT_OF_OTHERS: u8 = 8;
 const CLIENT_HELLO: u8 = 1;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 const PRE_SHARED_KEY: usize = 41;
@@ -17,38 +21,57 @@ const HELLO_FIXED: usize = 34;
 pub type MaskIdentity = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
 
 /// Masks both directions of one connection.
-pub struct IdentityRedactor {
+pub struct TlsRedactor {
     read: Lane,
     write: Lane,
     mask: MaskIdentity,
 }
 
-impl IdentityRedactor {
+impl std::fmt::Debug for TlsRedactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsRedactor").field("read", &self.read).field("write", &self.write).finish_non_exhaustive()
+    }
+}
+
+/// Where some bytes stand in their direction.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub write: bool,
+    pub offset: u64,
+    /// Bytes that moved; those that are not at hand follow the others.
+    pub total: u64,
+    /// The first byte starts a TLS record.
+    pub record_start: bool,
+}
+
+impl TlsRedactor {
     pub fn new(mask: MaskIdentity) -> Self {
         Self { read: Lane::default(), write: Lane::default(), mask }
     }
 
-    /// Masks the identities in `bytes`, which stand at `offset` of their direction; `total` bytes moved, of which those
-    /// that are not in `bytes` follow them.
-    pub fn mask(&mut self, write: bool, offset: u64, total: u64, bytes: &mut [u8]) {
-        let lane = if write { &mut self.write } else { &mut self.read };
-        let mut found = Vec::new();
-        if offset != lane.next {
-            lane.gap();
+    /// Masks what must not be kept of `bytes`.
+    pub fn mask(&mut self, place: Place, bytes: &mut [u8]) {
+        let lane = if place.write { &mut self.write } else { &mut self.read };
+        if place.offset != lane.next {
+            lane.skip(place.offset.saturating_sub(lane.next));
         }
-        for (index, byte) in bytes.iter().enumerate() {
-            if lane.byte(*byte) {
-                match found.last_mut() {
+        if place.record_start {
+            lane.resync();
+        }
+        let mut identities: Vec<Range<usize>> = Vec::new();
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            match lane.byte(*byte) {
+                Keep::Clear => {}
+                Keep::Zero => *byte = 0,
+                Keep::Identity => match identities.last_mut() {
                     Some(Range { end, .. }) if *end == index => *end += 1,
-                    _ => found.push(index..index + 1),
-                }
+                    _ => identities.push(index..index + 1),
+                },
             }
         }
-        lane.next = offset.saturating_add(total);
-        if total > bytes.len() as u64 {
-            lane.gap();
-        }
-        for range in found {
+        lane.skip(place.total.saturating_sub(bytes.len() as u64));
+        lane.next = place.offset.saturating_add(place.total);
+        for range in identities {
             if let Some(identity) = bytes.get_mut(range) {
                 let masked = (self.mask)(identity);
                 for (slot, byte) in identity.iter_mut().zip(masked) {
@@ -57,6 +80,26 @@ impl IdentityRedactor {
             }
         }
     }
+}
+
+/// What becomes of a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Clear,
+    Zero,
+    Identity,
+}
+
+/// What a direction speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Tls,
+    /// So many bytes more are kept: enough to tell what it is instead.
+    Other {
+        clear: u8,
+    },
+    /// Records cannot be told apart any more.
+    Lost,
 }
 
 /// What the next bytes of a handshake message are.
@@ -93,6 +136,7 @@ struct Lane {
     have: usize,
     record_left: usize,
     encrypted: bool,
+    speech: Speech,
     field: Field,
     /// Bytes of the field still to come, and its value so far when it is a number.
     left: usize,
@@ -112,6 +156,7 @@ impl Default for Lane {
             have: 0,
             record_left: 0,
             encrypted: false,
+            speech: Speech::Tls,
             field: Field::Type,
             left: 1,
             value: 0,
@@ -125,32 +170,65 @@ impl Default for Lane {
 }
 
 impl Lane {
-    /// Bytes are missing: what follows is not understood any more, but identities come early.
-    fn gap(&mut self) {
+    /// Bytes are not at hand: within a record that is no matter, else its end is lost.
+    fn skip(&mut self, len: u64) {
+        if len == 0 || self.speech != Speech::Tls {
+            return;
+        }
+        // A handshake message with a hole cannot be followed.
         self.encrypted = true;
+        match usize::try_from(len) {
+            Ok(len) if len <= self.record_left => self.record_left -= len,
+            _ => self.speech = Speech::Lost,
+        }
     }
 
-    /// Takes a byte; whether it belongs to an identity.
-    fn byte(&mut self, byte: u8) -> bool {
-        if self.encrypted {
-            return false;
+    /// Whoever followed the records from the start says that one begins here.
+    fn resync(&mut self) {
+        if self.speech == Speech::Lost {
+            self.speech = Speech::Tls;
+            self.record_left = 0;
+            self.have = 0;
+        }
+    }
+
+    /// Takes a byte; what becomes of it.
+    fn byte(&mut self, byte: u8) -> Keep {
+        match &mut self.speech {
+            Speech::Lost | Speech::Other { clear: 0 } => return Keep::Zero,
+            Speech::Other { clear } => {
+                *clear -= 1;
+                return Keep::Clear;
+            }
+            Speech::Tls => {}
         }
         if self.record_left == 0 {
-            if let Some(slot) = self.header.get_mut(self.have) {
-                *slot = byte;
-            }
-            self.have += 1;
-            if self.have == self.header.len() {
-                self.have = 0;
-                let [kind, _, _, high, low] = self.header;
-                self.record_left = usize::from(high) << 8 | usize::from(low);
-                // After a ChangeCipherSpec nothing is in the clear; other first bytes are not TLS.
-                self.encrypted = kind == CHANGE_CIPHER_SPEC || !(20..=23).contains(&kind);
-            }
-            return false;
+            self.header_byte(byte);
+            return Keep::Clear;
         }
         self.record_left -= 1;
-        self.header.first() == Some(&HANDSHAKE) && self.message_byte(byte)
+        let [kind, ..] = self.header;
+        match kind {
+            HANDSHAKE if !self.encrypted && self.message_byte(byte) => Keep::Identity,
+            APPLICATION_DATA => Keep::Zero,
+            _ => Keep::Clear,
+        }
+    }
+
+    fn header_byte(&mut self, byte: u8) {
+        if let Some(slot) = self.header.get_mut(self.have) {
+            *slot = byte;
+        }
+        self.have += 1;
+        let [kind, major, _, high, low] = self.header;
+        if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) || (self.have > 1 && major != 3) {
+            self.speech = Speech::Other { clear: KEPT_OF_OTHERS.saturating_sub(self.have as u8) };
+        } else if self.have == self.header.len() {
+            self.have = 0;
+            self.record_left = usize::from(high) << 8 | usize::from(low);
+            // After a ChangeCipherSpec no handshake message is in the clear.
+            self.encrypted |= kind == CHANGE_CIPHER_SPEC;
+        }
     }
 
     fn message_byte(&mut self, byte: u8) -> bool {
@@ -229,57 +307,5 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::IdentityRedactor;
-
-    fn redactor() -> IdentityRedactor {
-        IdentityRedactor::new(Box::new(|identity| vec![b'*'; identity.len()]))
-    }
-
-    fn key_exchange(identity: &[u8]) -> Vec<u8> {
-        let body = [&[0, identity.len() as u8], identity].concat();
-        let message = [&[16, 0, 0, body.len() as u8], body.as_slice()].concat();
-        [&[22, 3, 3, 0, message.len() as u8], message.as_slice(), &[20, 3, 3, 0, 1, 1]].concat()
-    }
-
-    #[test]
-    fn the_identity_of_a_key_exchange_is_masked_and_nothing_else() {
-        let clear = key_exchange(b"8988303000001234567");
-        let mut bytes = clear.clone();
-        redactor().mask(true, 0, bytes.len() as u64, &mut bytes);
-        assert_eq!(bytes[11..30], *b"*******************");
-        assert_eq!(bytes[..11], clear[..11]);
-        assert_eq!(bytes[30..], clear[30..]);
-    }
-
-    #[test]
-    fn any_split_masks_the_same_bytes() {
-        let clear = key_exchange(b"8988303000001234567");
-        let mut whole = clear.clone();
-        redactor().mask(false, 0, whole.len() as u64, &mut whole);
-        for at in 1..clear.len() {
-            let mut bytes = clear.clone();
-            let mut redactor = redactor();
-            let (first, second) = bytes.split_at_mut(at);
-            redactor.mask(false, 0, first.len() as u64, first);
-            redactor.mask(false, at as u64, second.len() as u64, second);
-            assert_eq!(bytes, whole, "split at {at}");
-        }
-    }
-
-    #[test]
-    fn a_hello_with_a_pre_shared_key_is_masked() {
-        let psk = [&[0, 41][..], &[0, 15], &[0, 10], &[0, 4], b"card", &[1, 2, 3, 4], &[0, 1, 9]].concat();
-        let extensions = [&[0, 23, 0, 0][..], &psk].concat();
-        let body =
-            [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 0x01], &[1, 0], &[0, extensions.len() as u8], &extensions]
-                .concat();
-        let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
-        let mut bytes = [&[22, 3, 1, 0, message.len() as u8][..], &message].concat();
-        let clear = bytes.clone();
-        redactor().mask(false, 0, bytes.len() as u64, &mut bytes);
-        let changed: Vec<usize> = (0..bytes.len()).filter(|i| bytes[*i] != clear[*i]).collect();
-        assert_eq!(changed.len(), 4);
-        assert_eq!(&clear[changed[0]..=changed[3]], b"card");
-    }
-}
+#[path = "redact_tests.rs"]
+mod tests;
