@@ -3,6 +3,10 @@
 mod at;
 mod descriptors;
 mod durations;
+mod ending;
 mod handshakes;
 mod load;
+mod losses;
+mod recordings;
+mod targets;
 mod truth;
