@@ -5,11 +5,11 @@ use std::process::{ChildStdin, ChildStdout, Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Bench;
 use super::report::Report;
 use super::running::Running;
 use super::stats::Spread;
 use super::watcher::Agent;
+use super::{Bench, system};
 
 /// The bench program of the lab.
 struct Worker {
@@ -58,12 +58,15 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
     let mut lost = 0.0;
     for _ in 0..bench.sizes.rounds {
-        without.push(all(&mut watched, &mut other)?);
-        let agent = Agent::start(bench, &[watched.running.pid()], &[])?;
-        report.started.push(agent.ready_ms);
-        with.push(all(&mut watched, &mut other)?);
-        lost += agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;
-        report.stopped.push(agent.stop()?);
+        without.push(system::undisturbed(|| all(&mut watched, &mut other))?);
+        with.push(system::undisturbed(|| {
+            let agent = Agent::start(bench, &[watched.running.pid()], &[])?;
+            report.started.push(agent.ready_ms);
+            let measured = all(&mut watched, &mut other)?;
+            lost += agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;
+            report.stopped.push(agent.stop()?);
+            Ok(measured)
+        })?);
     }
     ensure!(without.len() == with.len(), "rounds without a pair");
     report.section(format!("What a system call costs more with the agent ({} calls each)", bench.sizes.calls));

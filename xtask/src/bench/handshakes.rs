@@ -6,6 +6,7 @@ use super::Bench;
 use super::lab::{Lap, Load, Server};
 use super::report::Report;
 use super::stats::Spread;
+use super::system;
 use super::watcher::{Agent, Tool, Watching};
 use crate::project::which;
 
@@ -62,7 +63,7 @@ fn rounds(bench: &Bench, report: &mut Report, load: Load, ways: &[Way]) -> Resul
         for turn in 0..ways.len() {
             let index = (round + turn) % ways.len();
             let (Some(way), Some(laps)) = (ways.get(index), laps.get_mut(index)) else { continue };
-            laps.push(lap(bench, report, &server, load, *way)?);
+            laps.push(system::undisturbed(|| lap(bench, report, &server, load, *way))?);
         }
     }
     Ok(laps)

@@ -94,9 +94,10 @@ impl Server {
 
     /// The least CPU time and the highest speed of several laps: what other programs do to a lap only makes it worse.
     pub fn best_lap(&self, bench: &Bench, load: Load) -> Result<Lap> {
-        let mut best = self.lap(bench, load, bench.sizes.connections, None)?;
+        let lap = || self.lap(bench, load, bench.sizes.connections, None);
+        let mut best = lap()?;
         for _ in 1..bench.sizes.laps {
-            let lap = self.lap(bench, load, bench.sizes.connections, None)?;
+            let lap = lap()?;
             best.cpu_us = best.cpu_us.min(lap.cpu_us);
             best.per_second = best.per_second.max(lap.per_second);
         }

@@ -93,9 +93,6 @@ pub fn run(options: &Options) -> Result<()> {
     let bench = Bench { programs, dir, sizes: sizes(options) };
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
 
-    for other in system::others_with_probes() {
-        println!("note: {other} has probes attached too: what is called bare here is not");
-    }
     let mut report = Report::new(options.quick, bench.sizes.rounds);
     if wanted(Part::Handshakes) {
         step(format!("Handshakes: {} rounds, in turns", bench.sizes.rounds));

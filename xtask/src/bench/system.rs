@@ -68,27 +68,57 @@ pub fn group_ended(group: u32, limit: Duration) -> Result<()> {
 
 fn group_lives(group: u32) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
-        // After the name in parentheses: state, parent, process group.
-        let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
-        let alive = fields.next().is_some_and(|state| state != "Z" && state != "X");
-        alive && fields.nth(1).and_then(|of| of.parse().ok()) == Some(group)
-    })
+    processes.flatten().any(|process| stat(&process.path(), 2) == Some(group))
 }
 
-/// Programs that have probes attached: they make everything dearer.
+/// A number of a process that lives: 1 is its parent, 2 its group.
+fn stat(process: &Path, field: usize) -> Option<u32> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // After the name in parentheses: state, parent, process group.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let alive = fields.next().is_some_and(|state| state != "Z" && state != "X");
+    alive.then(|| fields.nth(field - 1)?.parse().ok()).flatten()
+}
+
+/// Programs that watch system calls, without those that this program started: while they do, nothing is bare.
 pub fn others_with_probes() -> Vec<String> {
+    /// Fewer hooks are no system calls: an agent without a target waits for one with three.
+    const MANY: usize = 5;
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    let has_probes = |process: &fs::DirEntry| {
+    let watches = |process: &fs::DirEntry| {
         let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
-        descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|link| link.ends_with("anon_inode:[perf_event]"))
+        let links = descriptors.filter_map(|fd| fs::read_link(fd.path()).ok());
+        links.filter(|link| link.as_os_str() == "anon_inode:[perf_event]").count() >= MANY
     };
+    let of_others = |process: &fs::DirEntry| stat(&process.path(), 1) != Some(std::process::id());
     let named = |process: fs::DirEntry| {
         let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
         format!("{} ({})", name.trim(), process.file_name().to_string_lossy())
     };
-    processes.flatten().filter(has_probes).map(named).collect()
+    processes.flatten().filter(of_others).filter(watches).map(named).collect()
+}
+
+/// Measures while nobody else watches system calls; waits for a while, and then takes what it gets.
+pub fn undisturbed<T>(mut measure: impl FnMut() -> Result<T>) -> Result<T> {
+    const PATIENCE: Duration = Duration::from_secs(15);
+    let start = Instant::now();
+    loop {
+        while !others_with_probes().is_empty() && start.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(200));
+        }
+        let measured = measure()?;
+        let others = others_with_probes();
+        if others.is_empty() {
+            return Ok(measured);
+        }
+        if start.elapsed() >= PATIENCE {
+            println!(
+                "note: {} had probes attached meanwhile: figures are worse than they should be",
+                others.join(", ")
+            );
+            return Ok(measured);
+        }
+    }
 }
 
 /// `2 CPUs, Linux 6.18.5 x86_64`; what a distribution adds to the version is left out.
