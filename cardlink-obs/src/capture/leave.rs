@@ -9,7 +9,7 @@ use nix::{
     fcntl::OFlag,
     unistd::{ForkResult, fork, pipe2, read},
 };
-use std::mem;
+use std::{mem, os::fd::AsRawFd as _};
 
 /// What descriptors of hooks, programs and maps are called in `/proc/PID/fd`.
 const PROBES: [&str; 2] = ["anon_inode:bpf", "anon_inode:[perf_event]"];
@@ -18,12 +18,15 @@ const PROBES: [&str; 2] = ["anon_inode:bpf", "anon_inode:[perf_event]"];
 ///
 /// Call it last. The child keeps what belongs to the probes and closes everything else: pipes, ports, files.
 pub fn behind() {
+    // The pipe comes first: other threads are closing what is theirs, and a number that was listed must not become the
+    // pipe's, for the child closes what was listed.
+    let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
+    let pipe = [reader.as_raw_fd(), writer.as_raw_fd()];
     let others: Vec<i32> = host::descriptors(std::process::id())
         .into_iter()
-        .filter(|(_, link)| !PROBES.iter().any(|probe| link.starts_with(probe)))
+        .filter(|(fd, link)| !pipe.contains(fd) && !PROBES.iter().any(|probe| link.starts_with(probe)))
         .map(|(fd, _)| fd)
         .collect();
-    let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
     // SAFETY: the child makes only system calls (close, read, exit).
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
