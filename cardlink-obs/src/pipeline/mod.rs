@@ -163,12 +163,7 @@ impl Pipeline {
             }
             Event::Blind { at, pid, way } => self.blind(*at, *pid, *way, out),
             Event::Sample { at, pid, own, figures } => self.sample(*at, *pid, *own, *figures, out),
-            Event::Lost { at, .. } => out.push(Observation::Incomplete(Box::new(Incomplete {
-                at: Stamp::from_nanos(*at),
-                target: Arc::from(""),
-                source: "ring",
-                bytes: 0,
-            }))),
+            Event::Lost { at, .. } => self.lost(*at, out),
             Event::Tick { now } => self.tick(*now, out),
         }
     }
@@ -180,6 +175,21 @@ impl Pipeline {
                 tracker.finish(Stamp::from_nanos(at), out);
             }
         }
+    }
+
+    /// Events were lost: those of what is under way may be among them.
+    fn lost(&mut self, at: u64, out: &mut Vec<Observation>) {
+        for entry in self.streams.iter_mut() {
+            if let Tracked::Connection(tracker) = &mut entry.value {
+                tracker.may_lack();
+            }
+        }
+        out.push(Observation::Incomplete(Box::new(Incomplete {
+            at: Stamp::from_nanos(at),
+            target: Arc::from(""),
+            source: "ring",
+            bytes: 0,
+        })));
     }
 
     fn process_seen(
@@ -296,9 +306,16 @@ impl Pipeline {
         out: &mut Vec<Observation>,
     ) {
         let before = out.len();
+        let (read, written) = bytes.unwrap_or_else(|| ended.assembler.positions());
+        let lacking = ended.assembler.lacking(read, written);
+        if let Tracked::Connection(tracker) = &mut ended.value
+            && (ended.unseen || lacking > 0)
+            && tracker.may_lack()
+        {
+            out.push(tracker.incomplete(Stamp::from_nanos(ended.at), lacking));
+        }
         ended.value.on(&Item::Closed { at: Stamp::from_nanos(ended.at) }, out);
         // The kernel counted what it did not tell.
-        let (read, written) = bytes.unwrap_or_else(|| ended.assembler.positions());
         for observation in out.iter_mut().skip(before) {
             if let Observation::ConnectionClosed(closed) = observation {
                 closed.bytes_read = closed.bytes_read.max(read);

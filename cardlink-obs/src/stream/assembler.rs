@@ -36,6 +36,12 @@ impl Assembler {
         (self.read.next.unwrap_or(0), self.write.next.unwrap_or(0))
     }
 
+    /// Bytes that moved by the kernel's count, and of which no event told.
+    pub fn lacking(&self, read: u64, written: u64) -> u64 {
+        let (told_read, told_written) = self.positions();
+        read.saturating_sub(told_read) + written.saturating_sub(told_written)
+    }
+
     /// A call as trackers see it; takes note of the thread's poll time.
     pub fn call(&mut self, raw: RawCall) -> Call {
         let polled = match self.thread {

@@ -19,6 +19,8 @@ pub struct Entry<T> {
     holders: Vec<Holder>,
     /// When the last known holder went, though others may have it.
     orphaned: Option<u64>,
+    /// Its descriptor became another's without a close: that was lost, and who knows what else.
+    displaced: bool,
 }
 
 /// A stream that ended.
@@ -26,6 +28,8 @@ pub struct Entry<T> {
 pub struct Ended<T> {
     pub id: StreamId,
     pub at: u64,
+    /// How it ended was not seen.
+    pub unseen: bool,
     pub assembler: Assembler,
     pub value: T,
 }
@@ -76,13 +80,22 @@ impl<T> Table<T> {
     /// A descriptor was seen. `make` is called when the stream is new; a stream that must have ended unseen is returned.
     pub fn open(&mut self, holder: Holder, id: StreamId, at: u64, make: impl FnOnce() -> T) -> Vec<Ended<T>> {
         let mut ended = Vec::new();
-        if self.held.get(&holder).is_some_and(|identity| *identity != id.identity) {
+        if let Some(before) = self.held.get(&holder).copied().filter(|identity| *identity != id.identity) {
+            if let Some(entry) = self.streams.get_mut(&before) {
+                entry.displaced = true;
+            }
             ended.extend(self.release(holder, at, false));
         }
         if self.find(id).is_none() {
-            ended.extend(self.end(id.identity, at));
-            let entry =
-                Entry { id, assembler: Assembler::default(), value: make(), holders: Vec::new(), orphaned: None };
+            ended.extend(self.end(id.identity, at).map(|before| Ended { unseen: true, ..before }));
+            let entry = Entry {
+                id,
+                assembler: Assembler::default(),
+                value: make(),
+                holders: Vec::new(),
+                orphaned: None,
+                displaced: false,
+            };
             self.streams.insert(id.identity, entry);
         }
         self.hold(holder, id.identity);
@@ -191,7 +204,8 @@ impl<T> Table<T> {
         if entry.orphaned.is_some() {
             self.orphans -= 1;
         }
-        Some(Ended { id: entry.id, at, assembler: entry.assembler, value: entry.value })
+        let unseen = entry.displaced && entry.holders.is_empty();
+        Some(Ended { id: entry.id, at, unseen, assembler: entry.assembler, value: entry.value })
     }
 }
 

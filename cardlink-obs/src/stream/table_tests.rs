@@ -73,7 +73,8 @@ fn a_reused_number_is_another_stream() {
     open(&mut table, holder(1, 5), id(100, 1), 1, 7);
     // The close of the first was lost.
     assert!(open(&mut table, holder(1, 5), id(101, 2), 2, 8).is_empty());
-    assert_eq!(table.expired(2 * SECOND).iter().map(|ended| ended.value).collect::<Vec<_>>(), [7]);
+    let ended = table.expired(2 * SECOND);
+    assert_eq!(ended.iter().map(|ended| (ended.value, ended.unseen)).collect::<Vec<_>>(), [(7, true)]);
     assert_eq!(table.find(id(101, 2)).expect("the new one").value, 8);
 }
 

@@ -93,6 +93,31 @@ impl ConnectionTracker {
         }
     }
 
+    /// Bytes may have moved of which nothing is known: how a handshake stands that is under way is not known any more.
+    /// Whether one is.
+    pub fn may_lack(&mut self) -> bool {
+        if let Some(handshake) = &mut self.handshake {
+            handshake.may_lack();
+        } else if self.state != State::Opening {
+            return false;
+        }
+        if self.state == State::Opening {
+            self.opening.lost_start();
+        }
+        true
+    }
+
+    /// Says that bytes of it were lost.
+    pub fn incomplete(&mut self, at: Stamp, bytes: u64) -> Observation {
+        self.incomplete = true;
+        Observation::Incomplete(Box::new(Incomplete {
+            at,
+            target: Arc::clone(&self.connection.process.target),
+            source: if self.state == State::NotTls { "tcp" } else { "tls" },
+            bytes,
+        }))
+    }
+
     /// The agent stops: a handshake that is under way has no verdict, the connection is told as it stands.
     pub fn finish(&mut self, at: Stamp, out: &mut Vec<Observation>) {
         if self.closed {
@@ -147,13 +172,8 @@ impl ConnectionTracker {
     fn hole(&mut self, hole: &Hole, out: &mut Vec<Observation>) -> Option<Verdict> {
         self.count(hole.direction, hole.len);
         if hole.lost {
-            self.incomplete = true;
-            out.push(Observation::Incomplete(Box::new(Incomplete {
-                at: hole.call.exit,
-                target: Arc::clone(&self.connection.process.target),
-                source: if self.state == State::NotTls { "tcp" } else { "tls" },
-                bytes: hole.len,
-            })));
+            let incomplete = self.incomplete(hole.call.exit, hole.len);
+            out.push(incomplete);
         }
         if self.state == State::NotTls {
             return None;

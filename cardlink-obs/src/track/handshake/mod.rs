@@ -170,6 +170,15 @@ impl HandshakeTracker {
         self.events(hole.direction, hole.call, &mut [].as_slice(), earlier)
     }
 
+    /// Bytes of either side may have moved unseen.
+    pub(super) const fn may_lack(&mut self) {
+        if !self.finished {
+            self.incomplete = true;
+            self.unsure = true;
+            self.progress.server_gap = true;
+        }
+    }
+
     /// A read returned 0.
     pub(super) fn eof(&mut self, call: Call) -> Option<Verdict> {
         self.tick(call.exit).or_else(|| {
