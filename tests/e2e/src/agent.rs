@@ -195,7 +195,7 @@ pub fn output(place: &Place, words: &str) -> Result<Output> {
 
 /// What `replay --json` says of a recording.
 pub fn replayed(place: &Place, file: &Path) -> Result<Vec<Value>> {
-    let output = output(place, &format!("replay --json --all --clear-identities {}", file.display()))?;
+    let output = output(place, &format!("replay --json --all {}", file.display()))?;
     ensure!(output.status.success(), "replay: {}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
     trace::parse(&lines)

@@ -85,8 +85,9 @@ fn an_agent_that_is_killed() -> Result {
     wait::until("handshakes under way", PATIENCE, || {
         Ok((peers::connections(&place, "card").unwrap_or_default().len() > 100).then_some(()))
     })?;
-    agent.program.stop(Signal::SIGKILL)?;
+    agent.program.signal(Signal::SIGKILL)?;
     assert!(card.ended()?.is_none(), "it was killed in the middle");
+    agent.program.wait()?;
     card.success()?;
     server.stop()?;
     for end in ["card", "server"] {

@@ -167,8 +167,8 @@ fn an_identity_is_told_nowhere() -> Result {
             ("the agent's output", [agent.program.out(), agent.program.err()].concat().join("\n").into_bytes()),
             ("the trace", [tracer.out(), tracer.err()].concat().join("\n").into_bytes()),
             ("the recording", std::fs::read(&recording)?),
-            ("the replay", replay("--json --all --clear-identities")?),
-            ("the replay for people", replay("--all --clear-identities")?),
+            ("the replay", replay("--json --all")?),
+            ("the replay for people", replay("--all")?),
             ("the replayed metrics", replay("--metrics")?),
         ],
     );
