@@ -1,8 +1,9 @@
 //! Masks what must not be kept of a TCP stream: needs past bytes only, never future ones.
 //!
 //! Application data becomes zeros (with a NULL suite it would be in the clear), and so does everything but the first
-//! bytes of what is not TLS. PSK identities are replaced by whatever the caller makes of them. An identity stands in the ClientKeyExchange of every PSK key exchange (RFC 4279 §2 to §4, RFC 5489 §2) and in the
-//! `pre_shared_key` extension of a TLS 1.3 ClientHello (RFC 8446 §4.2.11).
+//! bytes of what is not TLS. PSK identities are replaced by whatever the caller makes of them. An identity stands in the
+//! ClientKeyExchange of every PSK key exchange (RFC 4279 §2 to §4, RFC 5489 §2), a hint at it in the ServerKeyExchange, and
+//! identities in the `pre_shared_key` extension of a TLS 1.3 ClientHello (RFC 8446 §4.2.11).
 
 use std::ops::Range;
 
@@ -12,6 +13,7 @@ const APPLICATION_DATA: u8 = 23;
 /// Bytes that are kept of a direction that is not TLS: they tell what it is instead.
 const KEPT_OF_OTHERS: u8 = 8;
 const CLIENT_HELLO: u8 = 1;
+const SERVER_KEY_EXCHANGE: u8 = 12;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 const PRE_SHARED_KEY: usize = 41;
 /// Version and random of a ClientHello.
@@ -271,7 +273,7 @@ impl Lane {
                 self.message_left = number;
                 match self.message_type {
                     CLIENT_HELLO => (Field::HelloFixed, HELLO_FIXED),
-                    CLIENT_KEY_EXCHANGE => (Field::KeyIdentityLength, 2),
+                    SERVER_KEY_EXCHANGE | CLIENT_KEY_EXCHANGE => (Field::KeyIdentityLength, 2),
                     _ => (Field::Rest, number),
                 }
             }
