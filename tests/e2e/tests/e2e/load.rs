@@ -1,11 +1,13 @@
 //! A thousand handshakes, fifty at a time: each is counted once, and every event has a fate.
 
 use cardlink_e2e::{
-    Result,
+    IDENTITY, KEY, Result,
     agent::Agent,
     peers::{self, Server},
-    place::Place,
+    place::{self, Place},
+    program::Program,
 };
+use std::process::Command;
 
 const SESSIONS: u64 = 1000;
 
@@ -48,6 +50,26 @@ fn lab_server_tls_1_3() -> Result {
     let place = Place::new()?;
     let server = Server::lab(&place, "--model threads --workers 8 --min-version 1.3 --max-version 1.3")?;
     a_thousand(&place, &server, "--min-version 1.3 --max-version 1.3")
+}
+
+/// Server and card are both watched: a handshake is one, and counted at the serving end.
+#[test]
+fn both_ends() -> Result {
+    let place = Place::new()?;
+    let server = Server::lab(&place, "--model threads --workers 4")?;
+    let card = place.path(&format!("card-{}", std::process::id()));
+    std::os::unix::fs::symlink(place::program("lab-card")?, &card)?;
+    let cmdline = format!("--cmdline ^{}|{}", card.display(), place.path("psk").display());
+    let mut agent = Agent::run(&place, &cmdline)?;
+    let mut command = Command::new(&card);
+    command.args(["--connect", &format!("127.0.0.1:{}", server.port), "--identity", IDENTITY, "--key", KEY]);
+    command.args(["--sessions", "100", "--parallel", "4", "--fault", "none,wrong-key"]);
+    Program::start(&mut command)?.success()?;
+    let page = agent.settled(100)?;
+    assert_eq!((page.successes(), page.failures()), (50, 50), "{:?}", page.handshakes());
+    assert_eq!(page.count("cardlink_tls_handshakes_total", &[("target", "lab-server")]), 100);
+    assert_eq!(page.closed(), 100, "{:?}", page.connections());
+    agent.balanced().map(|_| ())
 }
 
 #[test]

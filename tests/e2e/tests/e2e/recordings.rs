@@ -119,7 +119,7 @@ fn files_that_are_no_recordings() -> Result {
 
 /// Says where a secret is, if it is anywhere.
 fn nowhere(secret: &str, places: &[(&str, Vec<u8>)]) {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = cardlink_lab::psk::to_hex(secret.as_bytes());
     for (name, bytes) in places {
         for needle in [secret, &hex] {
             let found = bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle.as_bytes()));

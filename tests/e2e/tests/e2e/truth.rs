@@ -99,7 +99,7 @@ fn servers_of_every_habit() -> Result {
         "--model inline --ciphers PSK-NULL-SHA256:PSK-AES128-CBC-SHA256:@SECLEVEL=0",
     ];
     let servers = habits.iter().map(|habit| Server::lab(&place, habit)).collect::<Result<Vec<_>>>()?;
-    let pids: String = servers.iter().map(|server| format!("--pid {} ", server.pid())).collect();
+    let pids = servers.iter().fold(String::new(), |words, server| format!("{words} --pid {}", server.pid()));
     let mut tracer = Tracer::start(&place, &pids)?;
     for server in &servers {
         peers::card(&place, server.port, &format!("--sessions {FAULTS} --parallel 2 --fault {SOME_FAULTS}"))?;
