@@ -1,5 +1,6 @@
 //! Every event has a fate: the kernel side's counts, and the agent's own.
 
+use crate::event::Event;
 use aya::maps::{MapData, PerCpuArray};
 use cardlink_obs_common::{Accounts, fate};
 
@@ -16,6 +17,32 @@ pub struct Received {
     pub undecodable: u64,
     /// Runs of probes that the kernel skipped.
     pub missed: u64,
+}
+
+/// Losses that were told.
+#[derive(Debug, Default)]
+pub struct Losses {
+    told: u64,
+    /// When more were found for the last time: events from before it may have others missing among them.
+    found: u64,
+}
+
+impl Losses {
+    /// What may have been lost before `at`, as far as it matters then; an event of none repeats what was told.
+    pub fn before(&mut self, at: u64, ledger: &mut Ledger) -> Option<Event<'static>> {
+        self.since(at, at, ledger)
+    }
+
+    /// The same for what has waited since `since` for its end.
+    pub fn since(&mut self, since: u64, at: u64, ledger: &mut Ledger) -> Option<Event<'static>> {
+        ledger.read();
+        let events = ledger.lost().saturating_sub(self.told);
+        if events > 0 {
+            self.told += events;
+            self.found = super::now();
+        }
+        (events > 0 || since <= self.found).then_some(Event::Lost { at, events })
+    }
 }
 
 impl Ledger {

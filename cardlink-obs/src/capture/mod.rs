@@ -21,7 +21,7 @@ use crate::event::{Event, ProcessOrigin};
 use accounts::Account;
 use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
 use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
-use ledger::{Ledger, Received};
+use ledger::{Ledger, Losses, Received};
 use loader::{Attached, Kernel, KernelSettings, LoadError};
 use nix::time::{ClockId, clock_gettime};
 use probes::Family;
@@ -40,6 +40,9 @@ const WITH_TARGET: [Family; 4] = [Family::Descriptor, Family::Transfer, Family::
 
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// For so long after a loss a stream may still wait for an end that was lost, in nanoseconds.
+const AFTERMATH: u64 = 2_500_000_000;
 
 /// How long the probes stay attached when the last target has gone and another may come.
 const LINGER: Duration = Duration::from_mins(5);
@@ -78,7 +81,7 @@ pub struct Capture {
     next_accounts: u64,
     accounts: Vec<(&'static str, Account)>,
     next_sweep: u64,
-    lost_told: u64,
+    losses: Losses,
     /// Since when there is no target.
     idle_since: Option<u64>,
     /// How long probes stay without one, nanoseconds.
@@ -131,7 +134,7 @@ impl Capture {
             next_accounts: 0,
             accounts: Vec::new(),
             next_sweep: 0,
-            lost_told: 0,
+            losses: Losses::default(),
             idle_since: None,
             linger,
             kernel,
@@ -206,6 +209,12 @@ impl Capture {
         match reader::read(&item) {
             Ok(Record::Event(event)) => {
                 self.received.decoded += 1;
+                // Something may have been lost just before a close: it is judged by what is known to be missing.
+                if matches!(event, Event::Closed { .. })
+                    && let Some(lost) = self.losses.before(event.at(), &mut self.ledger)
+                {
+                    handle(lost);
+                }
                 handle(event);
                 Step::Done
             }
@@ -289,6 +298,8 @@ impl Capture {
             Pending::Exited { at, pid } => {
                 if self.targets.ended(pid) {
                     self.forget(pid);
+                    let lost = self.losses.before(at, &mut self.ledger);
+                    self.made.extend(lost);
                     self.made.push_back(Event::ProcessEnded { at, pid });
                 }
                 Ok(())
@@ -344,6 +355,9 @@ impl Capture {
     /// Once a second: who came, who went, what was lost, what the figures are.
     fn look(&mut self, now: u64) -> Result<(), LoadError> {
         self.next_look = now + u64::try_from(LOOK_EVERY.as_nanos()).unwrap_or(u64::MAX);
+        // Before the ends of processes: what they had open is judged by what is known to be missing.
+        let lost = self.losses.since(now.saturating_sub(AFTERMATH), now, &mut self.ledger);
+        self.made.extend(lost);
         for change in self.targets.look() {
             match change {
                 Change::Came { pid, target } => {
@@ -357,16 +371,10 @@ impl Capture {
             }
         }
         self.detach_without_targets(now);
-        self.ledger.read();
         if now >= self.next_accounts {
             self.next_accounts = now + ACCOUNTS_EVERY;
             self.accounts = self.kernel.accounts();
             self.received.missed = self.accounts.iter().map(|(_, account)| account.missed).sum();
-        }
-        let lost = self.ledger.lost();
-        if lost > self.lost_told {
-            self.made.push_back(Event::Lost { at: now, events: lost - self.lost_told });
-            self.lost_told = lost;
         }
         if !self.sample_every.is_zero() && now >= self.next_sample {
             self.next_sample = now + u64::try_from(self.sample_every.as_nanos()).unwrap_or(u64::MAX);

@@ -163,7 +163,7 @@ impl Pipeline {
             }
             Event::Blind { at, pid, way } => self.blind(*at, *pid, *way, out),
             Event::Sample { at, pid, own, figures } => self.sample(*at, *pid, *own, *figures, out),
-            Event::Lost { at, .. } => self.lost(*at, out),
+            Event::Lost { at, events } => self.lost(*at, *events, out),
             Event::Tick { now } => self.tick(*now, out),
         }
     }
@@ -178,18 +178,21 @@ impl Pipeline {
     }
 
     /// Events were lost: those of what is under way may be among them.
-    fn lost(&mut self, at: u64, out: &mut Vec<Observation>) {
+    fn lost(&mut self, at: u64, events: u64, out: &mut Vec<Observation>) {
         for entry in self.streams.iter_mut() {
             if let Tracked::Connection(tracker) = &mut entry.value {
                 tracker.may_lack();
             }
         }
-        out.push(Observation::Incomplete(Box::new(Incomplete {
-            at: Stamp::from_nanos(at),
-            target: Arc::from(""),
-            source: "ring",
-            bytes: 0,
-        })));
+        // None: what was told before matters here, too.
+        if events > 0 {
+            out.push(Observation::Incomplete(Box::new(Incomplete {
+                at: Stamp::from_nanos(at),
+                target: Arc::from(""),
+                source: "ring",
+                bytes: 0,
+            })));
+        }
     }
 
     fn process_seen(
