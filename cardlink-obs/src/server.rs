@@ -16,10 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::{
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
     thread,
     time::{Duration, Instant},
 };
@@ -50,16 +47,31 @@ struct Rendered {
 /// The current page and the news that it is out of date.
 pub struct Page {
     current: RwLock<Rendered>,
-    changes: AtomicU64,
-    last_seen: Mutex<u64>,
-    news: Condvar,
-    stop: AtomicBool,
+    news: Mutex<News>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    /// Something was recorded since the last page.
+    changed: bool,
+    /// The renderer sleeps until there are news.
+    asleep: bool,
+    stop: bool,
 }
 
 impl Page {
     /// Something was recorded since the last page.
     pub fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
+        let mut news = self.news();
+        news.changed = true;
+        if news.asleep {
+            self.came.notify_one();
+        }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn current(&self) -> Rendered {
@@ -81,18 +93,18 @@ impl Page {
 
     /// Renders whenever something changed, at most four times a second, and every five seconds in any case.
     fn keep_rendered(&self, registry: &Registry) {
-        let mut rendered_at = 0;
-        let mut since = Instant::now();
-        let mut took = self.render(registry);
-        while !self.stop.load(Ordering::Relaxed) {
-            let guard = self.last_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let took = self.render(registry);
             let pause = (took * RENDER_SHARE).clamp(RENDER_EVERY, RENDER_ANYWAY);
-            let _ = self.news.wait_timeout(guard, pause);
-            let changes = self.changes.load(Ordering::Relaxed);
-            if changes != rendered_at || since.elapsed() >= RENDER_ANYWAY {
-                rendered_at = changes;
-                since = Instant::now();
-                took = self.render(registry);
+            let rested = self.came.wait_timeout_while(self.news(), pause, |news| !news.stop);
+            let (mut news, _) = rested.unwrap_or_else(PoisonError::into_inner);
+            news.asleep = true;
+            let woken = self.came.wait_timeout_while(news, RENDER_ANYWAY, |news| !news.stop && !news.changed);
+            let (mut news, _) = woken.unwrap_or_else(PoisonError::into_inner);
+            news.asleep = false;
+            news.changed = false;
+            if news.stop {
+                return;
             }
         }
     }
@@ -112,8 +124,8 @@ impl Server {
 
     /// Stops serving; requests under way are finished within a moment.
     pub fn stop(self) {
-        self.page.stop.store(true, Ordering::Relaxed);
-        self.page.news.notify_all();
+        self.page.news().stop = true;
+        self.page.came.notify_all();
         let _ = self.stop.send(());
     }
 }
@@ -126,13 +138,7 @@ pub fn start(address: SocketAddr, registry: Arc<Registry>) -> Result<Server, Ser
     if !address.ip().is_loopback() {
         tracing::warn!("{address} can be reached from other hosts, and there is no password");
     }
-    let page = Arc::new(Page {
-        current: RwLock::default(),
-        changes: AtomicU64::new(0),
-        last_seen: Mutex::new(0),
-        news: Condvar::new(),
-        stop: AtomicBool::new(false),
-    });
+    let page = Arc::new(Page { current: RwLock::default(), news: Mutex::default(), came: Condvar::new() });
     let renderer = Arc::clone(&page);
     thread::Builder::new().name("render".into()).spawn(move || renderer.keep_rendered(&registry))?;
     let (stop, stopped) = oneshot::channel();
