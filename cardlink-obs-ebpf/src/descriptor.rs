@@ -105,7 +105,8 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
     if descriptor.class == class::TTY {
         header.flags |= flag::TTY;
     }
-    if STREAMS.get_ptr(&identity).is_none() {
+    // What was accepted is new, even where the end of the connection that had this inode before was lost.
+    if how == cardlink_obs_common::how::ACCEPTED || STREAMS.get_ptr(&identity).is_none() {
         let blank = BLANK_STREAM.get(0)?;
         if STREAMS.insert(&identity, blank, 0).is_err() {
             settle(fate::TABLE_FULL);
