@@ -22,6 +22,10 @@ use std::{
     thread,
 };
 
+// The programs find system call arguments at the places of one architecture.
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("there is a BPF object for x86_64 only so far: build one with `cargo xtask build-ebpf` first");
+
 /// The committed object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/cardlink-obs.bpf.o"));
 
