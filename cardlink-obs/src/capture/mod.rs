@@ -209,8 +209,8 @@ impl Capture {
         match reader::read(&item) {
             Ok(Record::Event(event)) => {
                 self.received.decoded += 1;
-                // Something may have been lost just before a close: it is judged by what is known to be missing.
-                if matches!(event, Event::Closed { .. })
+                // Something may have been lost just before an end: it is judged by what is known to be missing.
+                if matches!(event, Event::Closed { .. } | Event::Eof { .. } | Event::Failed { .. })
                     && let Some(lost) = self.losses.before(event.at(), &mut self.ledger)
                 {
                     handle(lost);

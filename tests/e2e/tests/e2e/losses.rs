@@ -54,7 +54,7 @@ fn failures_are_told_as_they_were_or_not_at_all() -> Result {
 }
 
 /// Births and ends of processes are lost, too. Not perfect yet: where the birth of a child, its end of stream and its close are
-/// all lost, a failure may still be made of it, in about one of a thousand. More than that is a step back.
+/// all lost, a failure may still be made of it, in one of some thousands. More than that is a step back.
 #[test]
 fn failures_in_children() -> Result {
     told_as_they_were("--model fork", "", 4)
