@@ -173,6 +173,11 @@ fn flags(toolchain: &Toolchain, target_dir: &Path) -> Result<String> {
         remap(target_dir, "/target"),
         remap(&cargo_home()?, "/cargo"),
     ];
+    // Nor where a crate was fetched from.
+    let registries = cargo_home()?.join("registry/src");
+    for registry in fs::read_dir(&registries).into_iter().flatten().flatten() {
+        flags.push(remap(&registry.path(), "/crates"));
+    }
     if let Some(sources) = toolchain.compiler.core_sources() {
         flags.push(remap(&sources, "/rustc"));
     }
