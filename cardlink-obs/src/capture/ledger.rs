@@ -74,10 +74,4 @@ impl Ledger {
     pub fn lost(&self) -> u64 {
         self.count(fate::RING_FULL) + self.count(fate::TABLE_FULL)
     }
-
-    /// Whether every event has exactly one fate.
-    pub fn balanced(&self) -> bool {
-        let fates: u64 = (fate::SUBMITTED..fate::COUNT).map(|index| self.count(index)).sum();
-        self.count(fate::SEEN) == fates
-    }
 }

@@ -180,11 +180,6 @@ impl Kernel {
             .collect()
     }
 
-    /// Instructions that the verifier walked through for a program, where the kernel tells it (5.16).
-    pub fn verified(&self, program: &str) -> Option<u32> {
-        self.bpf.program(program)?.info().ok()?.verified_instruction_count()
-    }
-
     pub fn ring(&mut self) -> Result<RingBuf<MapData>, LoadError> {
         let map = self.bpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
         RingBuf::try_from(map).map_err(|error| wrong("EVENTS", &error))
