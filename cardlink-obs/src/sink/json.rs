@@ -29,6 +29,7 @@ impl<W: Write> Sink for Json<W> {
 
     fn flush(&mut self) {
         let _ = self.out.flush();
+        self.clock.refresh();
     }
 }
 

@@ -302,6 +302,7 @@ impl<W: Write> Sink for Text<W> {
 
     fn flush(&mut self) {
         let _ = self.out.flush();
+        self.clock.refresh();
     }
 }
 

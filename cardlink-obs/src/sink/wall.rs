@@ -10,18 +10,20 @@ use std::time::Duration;
 pub struct WallClock {
     /// Nanoseconds of the epoch at boot.
     boot: i128,
+    /// This host's, and not a recording's.
+    live: bool,
     zone: TimeZone,
 }
 
 impl WallClock {
     /// The clock of this host, now.
     pub fn of_this_host() -> Self {
-        Self { boot: boot_nanos(), zone: TimeZone::system() }
+        Self { boot: boot_nanos(), live: true, zone: TimeZone::system() }
     }
 
     /// A clock that was recorded.
     pub fn recorded(boot: i128) -> Self {
-        Self { boot, zone: TimeZone::system() }
+        Self { boot, live: false, zone: TimeZone::system() }
     }
 
     /// Nanoseconds of the epoch at boot.
@@ -29,9 +31,11 @@ impl WallClock {
         self.boot
     }
 
-    /// Reads the offset anew.
+    /// Reads the offset anew; that of a recording stays.
     pub fn refresh(&mut self) {
-        self.boot = boot_nanos();
+        if self.live {
+            self.boot = boot_nanos();
+        }
     }
 
     fn timestamp(&self, stamp: Stamp) -> Timestamp {
