@@ -16,7 +16,8 @@ pub mod kind {
     pub const OPEN: u8 = 1;
     /// Bytes moved; the payload is what was copied of them.
     pub const DATA: u8 = 2;
-    /// A descriptor was closed: `offset` bytes were read and `total` written through its stream.
+    /// A descriptor was closed: `offset` bytes were read and `total` written through its stream. Of TCP, `skipped` is
+    /// the shortest round-trip time that the kernel measured, in microseconds, and `enter_ns` the segments that were sent again.
     pub const CLOSE: u8 = 3;
     /// `close_range`: all descriptors from `fd` to `total` were closed.
     pub const CLOSE_RANGE: u8 = 4;
@@ -32,6 +33,22 @@ pub mod kind {
     pub const EXIT: u8 = 9;
     /// A way past the probes was used: `total` is one of [`crate::blind`].
     pub const BLIND: u8 = 10;
+    /// A call of a TLS library took in or gave out plaintext, which is the payload. `identity`, `generation` and `fd` are
+    /// those of the connection that the session is bound to; when it is not bound, 0, the time at which this life of the
+    /// session object was first seen, and -1. `offset` is the position in
+    /// its direction as far as the probes told it, `total` the bytes that the event stands for: with [`crate::flag::CUT`]
+    /// those after the payload are lost. `polled_ns` is the address of the library's session object, and `skipped` the
+    /// library ([`crate::library`]).
+    pub const PLAIN: u8 = 11;
+    /// A connected unix-domain stream socket was seen for the first time; the payload is the `struct sockaddr_un` of the
+    /// end that has a name. `total` is one of [`crate::how`], `skipped` 1 when that end is the process's own. `offset` and
+    /// `polled_ns` are the same for one connection at both its ends, crosswise: the own end, and the peer's.
+    pub const OPEN_UNIX: u8 = 12;
+    /// A function that the user named has returned: `total` is its number, `offset` 1 when another such call of its thread
+    /// is still under way around it.
+    pub const FUNCTION: u8 = 15;
+    /// What tells of test runs: `offset` is one of [`crate::test`].
+    pub const TEST: u8 = 18;
 }
 
 /// Bits of [`EventHeader::flags`].
@@ -64,6 +81,10 @@ pub mod class {
     pub const TTY: u8 = 3;
     /// An epoll instance with a tty in its set.
     pub const EPOLL: u8 = 4;
+    /// A unix-domain stream socket.
+    pub const UNIX: u8 = 5;
+    /// A file that may become a report of a test run.
+    pub const REPORT: u8 = 10;
 }
 
 /// How a descriptor came to be seen ([`Descriptor::how`]).
@@ -80,6 +101,59 @@ pub mod policy {
     pub const QUIET: u8 = 1;
     /// Every byte.
     pub const ALL: u8 = 2;
+    /// Count only, and no plaintext of a TLS library either.
+    pub const SILENT: u8 = 3;
+    /// Every byte that is written; those that are read are only counted.
+    pub const QUIET_READ: u8 = 4;
+    /// Every byte that is read; those that are written are only counted.
+    pub const QUIET_WRITE: u8 = 5;
+}
+
+/// TLS libraries ([`kind::PLAIN`]).
+pub mod library {
+    pub const OPENSSL: u32 = 1;
+    pub const GNUTLS: u32 = 2;
+    pub const MBEDTLS: u32 = 3;
+    pub const WOLFSSL: u32 = 4;
+}
+
+/// What a function of a TLS library is, told to the program by the cookie of its probe: [`crate::library`] in the lowest
+/// eight bits, and these.
+pub mod call {
+    /// The plaintext goes out; otherwise it comes in.
+    pub const WRITE: u64 = 1 << 8;
+    /// Moves no plaintext, but reads and writes the connection.
+    pub const HANDSHAKE: u64 = 1 << 9;
+    /// Ends the session, or makes it ready for another connection.
+    pub const END: u64 = 1 << 10;
+    /// Bits that say where the number of bytes is found.
+    pub const RESULT: u64 = 0xF << 12;
+    /// It is returned, as an `int`.
+    pub const RESULT_INT: u64 = 0;
+    /// It is returned, as a `ssize_t`.
+    pub const RESULT_LONG: u64 = 1 << 12;
+    /// The fourth argument points at it, as a `size_t`; what is returned, an `int`, says whether the call succeeded.
+    pub const RESULT_AT_FOURTH: u64 = 2 << 12;
+    /// The same, by the fifth argument.
+    pub const RESULT_AT_FIFTH: u64 = 3 << 12;
+}
+
+/// What tells of a test run ([`kind::TEST`]).
+pub mod test {
+    /// `PYTEST_CURRENT_TEST` was put into the environment; the payload is its value.
+    pub const SET: u64 = 1;
+    /// It was taken out.
+    pub const UNSET: u64 = 2;
+    /// Such a process wrote to its standard output; the payload is the end of it.
+    pub const OUTPUT: u64 = 3;
+    /// Such a process sent a message of execnet; the payload is its beginning.
+    pub const MESSAGE: u64 = 4;
+    /// `fd` was opened for writing, by a name that ends in `.xml`: the payload.
+    pub const REPORT_OPENED: u64 = 5;
+    /// It was closed.
+    pub const REPORT_CLOSED: u64 = 6;
+    /// A file was given a name that ends in `.xml`: the payload.
+    pub const REPORT_NAMED: u64 = 7;
 }
 
 /// Ways past the probes ([`kind::BLIND`]).
@@ -94,6 +168,15 @@ pub mod blind {
 pub mod tail {
     pub const VECTORS: u32 = 0;
     pub const COUNT: u32 = 1;
+}
+
+/// Who keeps accounts on a CPU (indices of the map `LEDGER`).
+pub mod ledger {
+    /// Programs that run to their end.
+    pub const HOOKS: u32 = 0;
+    /// Programs in TLS libraries, which others may interrupt. The top bit of their sequence numbers is set.
+    pub const LIBRARY: u32 = 1;
+    pub const COUNT: u32 = 2;
 }
 
 /// Fates of an event (indices of the per-CPU ledger). `SEEN` is the sum of all others.
@@ -152,7 +235,7 @@ pub struct EventHeader {
     pub total: i64,
     /// Nanoseconds that this thread has spent in polls in all.
     pub polled_ns: u64,
-    /// Counts up by one per CPU; the CPU stands in the top 16 bits.
+    /// Counts up by one per CPU (and [`ledger`]); the CPU stands in the top 16 bits.
     pub sequence: u64,
 }
 
@@ -230,6 +313,9 @@ pub struct RecordState {
     pub left: u32,
     /// Not zero when the chunk under way holds anything but application data.
     pub interesting: u32,
+    /// The body of the current record has not begun.
+    pub fresh: u8,
+    pub reserved: [u8; 3],
 }
 
 /// Value of the map `STREAMS`, by identity.
@@ -242,7 +328,9 @@ pub struct StreamState {
     pub class: u8,
     /// One of [`mode`].
     pub mode: u8,
-    pub reserved: [u8; 6],
+    /// The cipher suite that a `ServerHello` chose; 0 before.
+    pub suite: u16,
+    pub reserved: [u8; 4],
     pub rx: RecordState,
     pub tx: RecordState,
 }
@@ -254,6 +342,10 @@ pub mod mode {
     pub const OTHER: u8 = 2;
     /// A tty: every byte.
     pub const BYTES: u8 = 3;
+    /// HTTP in the clear: every byte.
+    pub const HTTP: u8 = 4;
+    /// What is known by its first bytes and told whole: requests to an adb server, and sessions of PostgreSQL.
+    pub const WHOLE: u8 = 5;
 }
 
 /// A vectored transfer on its way from the hook of its system call to the program that walks the vectors.
@@ -270,6 +362,68 @@ pub struct PendingTransfer {
     pub reserved: [u8; 2],
 }
 
+/// A call of a TLS library under way (the outermost one of its thread).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LibraryCall {
+    /// The session object; 0 when no call is under way.
+    pub session: u64,
+    /// The stack pointer at the entry: whoever runs at or above it has left the call, whether its return was seen or not.
+    pub stack: u64,
+    /// The same of a call for another session, made from within (a callback); 0 for none.
+    pub inner_stack: u64,
+    pub buffer: u64,
+    /// Where the number of bytes will be put, for functions that do so.
+    pub count_at: u64,
+    pub enter_ns: u64,
+    /// When the last system call of the same direction within it ended; 0 before one did.
+    pub moved_ns: u64,
+    /// [`call`], and [`library`].
+    pub what: u64,
+}
+
+/// Key of the map `SESSIONS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    pub session: u64,
+    pub tgid: u32,
+    pub reserved: u32,
+}
+
+/// Value of the map `SESSIONS`: which connection a session of a TLS library is, and how far it has come.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SessionState {
+    /// Of the stream; 0 when it is not known.
+    pub identity: u64,
+    /// Of the stream; of the session itself, when the stream is not known.
+    pub generation: u64,
+    pub read_offset: u64,
+    pub write_offset: u64,
+    pub fd: i32,
+    pub reserved: u32,
+}
+
+/// Key of the map `CALLS`: a call of a function that the user named.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallKey {
+    /// The stack pointer at its beginning.
+    pub stack: u64,
+    pub tid: u32,
+    pub tgid: u32,
+}
+
+/// Value of the map `CALLS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CallStart {
+    pub enter_ns: u64,
+    /// The function's number.
+    pub cookie: u64,
+}
+
 /// Value of the map `THREADS`, by thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -283,6 +437,9 @@ pub struct ThreadState {
     /// The event under way: here, and not on the program's stack, the verifier does not follow each of its values.
     pub event: EventHeader,
     pub pending: PendingTransfer,
+    pub library: LibraryCall,
+    /// Where the stack of the outermost call of a named function begins; 0 when none is under way.
+    pub outermost: u64,
 }
 
 /// Offsets of kernel structure members, from BTF; a global that the loader sets.
@@ -290,8 +447,6 @@ pub struct ThreadState {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KernelLayout {
     pub task_files: u32,
-    pub task_tgid: u32,
-    pub task_pid: u32,
     pub files_fdt: u32,
     pub fdt_max_fds: u32,
     pub fdt_fd: u32,
@@ -314,8 +469,15 @@ pub struct KernelLayout {
     pub sk_local_v4: u32,
     pub sk_peer_v6: u32,
     pub sk_local_v6: u32,
+    /// The shortest round trip of the last minutes, microseconds.
+    pub tcp_least_rtt: u32,
+    pub tcp_retransmits: u32,
     pub task_exit_live: u32,
     pub task_signal: u32,
+    pub unix_addr: u32,
+    pub unix_peer: u32,
+    pub unix_address_len: u32,
+    pub unix_address_name: u32,
 }
 
 /// The largest payload of one event: a TLS record of the largest size (RFC 5246 §6.2.3) and some more.
@@ -331,10 +493,14 @@ const _: () = assert!(size_of::<Descriptor>() <= PAYLOAD_CLASSES[0]);
 const _: () = assert!(size_of::<FdKey>() == 8);
 const _: () = assert!(size_of::<FdRef>() == 24);
 const _: () = assert!(size_of::<TargetInfo>() == 24);
-const _: () = assert!(size_of::<RecordState>() == 40);
-const _: () = assert!(size_of::<StreamState>() == 112);
-const _: () = assert!(size_of::<ThreadState>() == 152);
-const _: () = assert!(size_of::<KernelLayout>() == 26 * 4);
+const _: () = assert!(size_of::<RecordState>() == 44);
+const _: () = assert!(size_of::<StreamState>() == 120);
+const _: () = assert!(size_of::<ThreadState>() == 224);
+const _: () = assert!(size_of::<CallKey>() == 16);
+const _: () = assert!(size_of::<CallStart>() == 16);
+const _: () = assert!(size_of::<SessionKey>() == 16);
+const _: () = assert!(size_of::<SessionState>() == 40);
+const _: () = assert!(size_of::<KernelLayout>() == 30 * 4);
 
 #[cfg(feature = "user")]
 mod user {
@@ -347,5 +513,7 @@ mod user {
     unsafe impl aya::Pod for super::TargetInfo {}
     unsafe impl aya::Pod for super::StreamState {}
     unsafe impl aya::Pod for super::ThreadState {}
+    unsafe impl aya::Pod for super::SessionKey {}
+    unsafe impl aya::Pod for super::SessionState {}
     unsafe impl aya::Pod for super::KernelLayout {}
 }

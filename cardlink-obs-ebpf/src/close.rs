@@ -9,6 +9,7 @@ use crate::{
     maps::{FDS, POLICY, STREAMS},
     syscall::{argument, enter_argument, result},
     task::Caller,
+    tests,
 };
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
 use cardlink_obs_common::{FdKey, class, flag, how, kind};
@@ -67,6 +68,10 @@ fn close(caller: Caller, fd: i32) {
     if found.class == class::IGNORED || found.class == class::EPOLL {
         return;
     }
+    if found.class == class::REPORT {
+        tests::closed(caller, fd);
+        return;
+    }
     if found.class == class::TTY {
         forget_tty(caller, fd);
     }
@@ -88,20 +93,26 @@ fn close_unused(caller: Caller, fd: i32) {
 fn tell(caller: Caller, fd: i32, identity: u64) {
     let mut header = caller.header(kind::CLOSE, fd);
     header.identity = identity;
+    let mut tcp = false;
     if let Some(state) = STREAMS.get_ptr(&identity) {
         // SAFETY: a map value that is there.
         unsafe {
+            tcp = (*state).class == class::TCP;
             header.generation = (*state).generation;
             header.offset = (*state).read_offset;
             header.total = (*state).write_offset as i64;
         }
     }
-    if let Some(file) = File::of(fd)
-        && file.last_reference()
-    {
-        header.flags |= flag::LAST_REFERENCE;
-        let _ = STREAMS.remove(&identity);
-        let _ = POLICY.remove(&identity);
+    if let Some(file) = File::of(fd) {
+        if tcp && let Some((rtt, retransmits)) = file.tcp_figures() {
+            header.skipped = rtt;
+            header.enter_ns = u64::from(retransmits);
+        }
+        if file.last_reference() {
+            header.flags |= flag::LAST_REFERENCE;
+            let _ = STREAMS.remove(&identity);
+            let _ = POLICY.remove(&identity);
+        }
     }
     emit(&header, Source::None, 0);
 }

@@ -6,6 +6,7 @@ use crate::{
     ledger::settle,
     maps::{BLANK_STREAM, FDS, LAYOUT, STREAMS, TARGETS, TTY_MAJORS},
     task::Caller,
+    unix,
 };
 use cardlink_obs_common::{Descriptor, FdKey, FdRef, StreamState, class, fate, flag, kind, mode};
 use core::ptr;
@@ -30,7 +31,7 @@ pub fn stream(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
         // SAFETY: a map value that is there.
         let found = unsafe { *found };
         if found.epoch == caller.epoch() {
-            if found.class == class::IGNORED || found.class == class::EPOLL {
+            if found.class == class::IGNORED || found.class == class::EPOLL || found.class == class::REPORT {
                 return None;
             }
             if let Some(state) = STREAMS.get_ptr_mut(&found.identity) {
@@ -68,9 +69,13 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
         peer: [0; 16],
     };
     let mut identity = inode;
+    let mut local = None;
     match file_kind {
         Kind::Socket => {
-            if socket(file, &mut descriptor).is_none() {
+            if let Some(found) = unix::connected(file) {
+                descriptor.class = class::UNIX;
+                local = Some(found);
+            } else if socket(file, &mut descriptor).is_none() {
                 // A listener, a socket before connect, or one of a kind that no decoder reads. The first two
                 // become something else later: only the last is remembered.
                 if descriptor.family == 0 {
@@ -117,13 +122,21 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
         unsafe {
             (*new).generation = header.exit_ns;
             (*new).class = descriptor.class;
-            (*new).mode = if descriptor.class == class::TTY { mode::BYTES } else { mode::UNDECIDED };
+            (*new).mode = match descriptor.class {
+                class::TTY => mode::BYTES,
+                class::UNIX => mode::OTHER,
+                _ => mode::UNDECIDED,
+            };
         }
     }
     let state = STREAMS.get_ptr_mut(&identity)?;
     // SAFETY: a map value that is there.
     header.generation = unsafe { (*state).generation };
-    emit(&header, Source::Kernel(ptr::from_ref(&descriptor).cast()), size_of::<Descriptor>() as u32);
+    if let Some(found) = local {
+        unix::tell(&mut header, &found, how);
+    } else {
+        emit(&header, Source::Kernel(ptr::from_ref(&descriptor).cast()), size_of::<Descriptor>() as u32);
+    }
     Some(Stream { identity, state })
 }
 

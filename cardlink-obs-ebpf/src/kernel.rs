@@ -74,6 +74,15 @@ impl File {
         count == u64::from(layout.file_count_one)
     }
 
+    /// The shortest round-trip time (microseconds; all bits set when none was measured) and segments sent again, of a file that is a TCP socket.
+    #[inline(always)]
+    pub fn tcp_figures(self) -> Option<(u32, u32)> {
+        let (Kind::Socket, _) = self.kind()? else { return None };
+        let layout = LAYOUT.load();
+        let (_, sk) = self.sock()?;
+        Some((read(sk, layout.tcp_least_rtt)?, read(sk, layout.tcp_retransmits)?))
+    }
+
     /// The protocol's side of a socket.
     #[inline(always)]
     pub fn sock(self) -> Option<(u16, u64)> {

@@ -12,16 +12,21 @@ mod close;
 mod descriptor;
 mod duplicate;
 mod emit;
+mod function;
 mod kernel;
 mod ledger;
+mod library;
 mod maps;
 mod poll;
 mod record;
 mod socket;
+mod suite;
 mod syscall;
 mod task;
+mod tests;
 mod transfer;
 mod transfer_hooks;
+mod unix;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

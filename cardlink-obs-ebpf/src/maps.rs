@@ -4,9 +4,12 @@ use aya_ebpf::{
     Global,
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use cardlink_obs_common::{Accounts, Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo, ThreadState, tail};
+use cardlink_obs_common::{
+    Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, StreamState, TargetInfo,
+    ThreadState, ledger, tail,
+};
 
 /// Events on their way to the agent.
 #[map]
@@ -54,7 +57,27 @@ pub static TAILS: ProgramArray = ProgramArray::with_max_entries(tail::COUNT, 0);
 
 /// Fates and numbers of events.
 #[map]
-pub static LEDGER: PerCpuArray<Accounts> = PerCpuArray::with_max_entries(1, 0);
+pub static LEDGER: PerCpuArray<Accounts> = PerCpuArray::with_max_entries(ledger::COUNT, 0);
+
+/// Sessions of TLS libraries.
+#[map]
+pub static SESSIONS: HashMap<SessionKey, SessionState> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Calls of functions that the user named, until they return: of one whose return is missed, until the room is needed.
+#[map]
+pub static CALLS: LruHashMap<CallKey, CallStart> = LruHashMap::with_max_entries(1, 0);
+
+/// Runs of the return probe that tries out whether this kernel lets one through.
+#[map]
+pub static TRIALS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Processes that have had `PYTEST_CURRENT_TEST` in their environment.
+#[map]
+pub static TESTING: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
+
+/// Whether test runs are probed: otherwise nobody asks whether a process is one.
+#[unsafe(no_mangle)]
+pub static TESTS: Global<u8> = Global::new(0);
 
 /// Offsets of kernel structure members.
 #[unsafe(no_mangle)]
@@ -67,6 +90,14 @@ pub static WAKE_BYTES: Global<u64> = Global::new(u64::MAX);
 /// Whether execs of processes that are not watched are told.
 #[unsafe(no_mangle)]
 pub static TELL_STRANGERS: Global<u8> = Global::new(0);
+
+/// Whether the agent has keys: then the records of plain PSK suites are told whole, not only those without encryption.
+#[unsafe(no_mangle)]
+pub static HAS_KEYS: Global<u8> = Global::new(0);
+
+/// Whether functions of targets are probed: otherwise nobody asks whether a thread is in one.
+#[unsafe(no_mangle)]
+pub static IN_LIBRARIES: Global<u8> = Global::new(0);
 
 /// Offset of `clone_flags` in the record of `task:task_newtask`.
 #[unsafe(no_mangle)]
@@ -83,8 +114,6 @@ pub const TOLD_APPLICATION_BYTES: u16 = 256;
 
 const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     task_files: 0,
-    task_tgid: 0,
-    task_pid: 0,
     files_fdt: 0,
     fdt_max_fds: 0,
     fdt_fd: 0,
@@ -106,6 +135,12 @@ const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     sk_local_v4: 0,
     sk_peer_v6: 0,
     sk_local_v6: 0,
+    tcp_least_rtt: 0,
+    tcp_retransmits: 0,
     task_exit_live: 0,
     task_signal: 0,
+    unix_addr: 0,
+    unix_peer: 0,
+    unix_address_len: 0,
+    unix_address_name: 0,
 };

@@ -1,10 +1,14 @@
 //! Follows TLS record framing (RFC 8446 §5.1), so that application data need not leave the kernel.
 
-use crate::bounds::{bounded, opaque};
+use crate::{
+    bounds::{bounded, opaque},
+    suite,
+};
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use cardlink_obs_common::RecordState;
 use core::ffi::c_void;
 
+const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const HEADER: u32 = 5;
 
@@ -12,12 +16,13 @@ const HEADER: u32 = 5;
 /// agent follows the records by itself.
 const MAX_STEPS: u64 = 12;
 
-/// Follows `len` bytes at `address`; says whether any of them is not application data.
+/// Follows `len` bytes at `address`; says whether any of them is not application data. The suite of a `ServerHello` among
+/// them goes to `suite`.
 ///
 /// Works on the map value itself: the verifier does not follow what is in there, and so need not walk every
 /// combination of values through every step.
 #[inline(always)]
-pub fn follow(state: *mut RecordState, address: u64, len: u32) -> bool {
+pub fn follow(state: *mut RecordState, suite: *mut u16, address: u64, len: u32) -> bool {
     // SAFETY: the caller passes a map value that is there.
     let state = unsafe { &mut *state };
     if state.lost != 0 {
@@ -35,6 +40,13 @@ pub fn follow(state: *mut RecordState, address: u64, len: u32) -> bool {
         }
         let part;
         if state.remaining > 0 {
+            if state.fresh != 0 {
+                state.fresh = 0;
+                // SAFETY: part of a map value that is there.
+                if state.header[0] == HANDSHAKE && unsafe { *suite } == 0 {
+                    suite::of_server_hello(suite, (address + u64::from(len)) - u64::from(left), left);
+                }
+            }
             part = if state.remaining < left { state.remaining } else { left };
             state.remaining -= part;
         } else {
@@ -52,6 +64,7 @@ pub fn follow(state: *mut RecordState, address: u64, len: u32) -> bool {
             if u32::from(state.header_have) >= HEADER {
                 state.header_have = 0;
                 state.remaining = (u32::from(state.header[3]) << 8) | u32::from(state.header[4]);
+                state.fresh = 1;
             }
         }
         state.interesting |= u32::from(state.header[0] ^ APPLICATION_DATA);

@@ -44,6 +44,22 @@ pub fn argument<const N: usize>() -> u64 {
     }
 }
 
+/// The stack pointer of the program at the call under way.
+#[inline(always)]
+pub fn user_stack() -> u64 {
+    // SAFETY: as above.
+    unsafe {
+        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
+        *registers.add(STACK_REGISTER)
+    }
+}
+
+/// Position of the stack pointer in `struct pt_regs`, in 8-byte words.
+#[cfg(bpf_target_arch = "x86_64")]
+const STACK_REGISTER: usize = 19;
+#[cfg(bpf_target_arch = "aarch64")]
+const STACK_REGISTER: usize = 31;
+
 /// Positions in `struct pt_regs`, in 8-byte words: rdi, rsi, rdx, r10, r8, r9.
 #[cfg(bpf_target_arch = "x86_64")]
 const ARGUMENT_REGISTERS: [usize; 6] = [14, 13, 12, 7, 9, 8];

@@ -5,6 +5,7 @@ use crate::{
     kernel,
     ledger::settle,
     maps::{BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, TARGETS, TELL_STRANGERS, THREADS},
+    tests,
 };
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -170,6 +171,7 @@ pub fn sched_process_exit(_ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     emit(&caller.header(kind::EXIT, -1), Source::None, 0);
+    tests::ended(caller);
     let _ = TARGETS.remove(&caller.tgid);
     0
 }

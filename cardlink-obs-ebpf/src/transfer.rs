@@ -1,11 +1,13 @@
 //! Bytes that moved through a tracked stream.
 
 use crate::{
+    bounds::opaque,
     descriptor::{Stream, stream},
     emit::{Source, emit},
     ledger::settle,
+    library,
     maps::{POLICY, TOLD_APPLICATION_BYTES, TOLD_APPLICATION_CHUNKS},
-    record,
+    record, suite,
     syscall::{EAGAIN, EINTR, restarted},
     task::Caller,
 };
@@ -13,11 +15,21 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 use cardlink_obs_common::{EventHeader, MAX_PAYLOAD, RecordState, class, fate, flag, how, kind, mode, policy};
 
 /// Buffers of a vectored call that are followed.
-const MAX_VECTORS: u32 = 8;
+const MAX_VECTORS: u64 = 8;
 /// Bytes told of a chunk that is pure application data.
 const APPLICATION_BYTES: u32 = 64;
-/// Bytes told of a stream that is not TLS, at its start.
-const OTHER_BYTES: u32 = 256;
+/// Bytes told of each direction of a stream that is not TLS, until the agent says what it wants of it.
+const OTHER_BYTES: u32 = 32_768;
+
+/// How a request or response of HTTP begins, as far as a card's do: `POST`, `HTTP`.
+const HTTP_STARTS: [[u8; 4]; 2] = [*b"POST", *b"HTTP"];
+/// How a request to the adb server goes on after the four digits of its length.
+const ADB_REQUEST: [u8; 4] = *b"host";
+// PostgreSQL's StartupMessage has the version, 3.x, after its length; its requests for encryption have 1234 and a number from 5678
+// on (PostgreSQL documentation, "Message Formats").
+
+/// Events that one buffer may become.
+const MAX_PIECES: u64 = 16;
 
 /// Content types of TLS records (RFC 8446 §5.1): a stream that was open before may begin with any of them.
 const TLS_RECORDS: core::ops::RangeInclusive<u8> = 20..=23;
@@ -94,29 +106,32 @@ pub fn transferred(transfer: &Transfer) {
         let kept = if moved < transfer.capacity { moved } else { transfer.capacity };
         header.total = kept as i64;
         segment(header, &stream, transfer.address, kept as u32);
+        library::bind(transfer.caller, thread, &stream, transfer.fd);
         return;
     }
-    let mut left = moved;
-    let mut index = 0u32;
-    while index < MAX_VECTORS && left > 0 && u64::from(index) < transfer.vectors {
+    // SAFETY: map values that are there. What is left is kept there, so that the verifier does not follow its values.
+    let left = unsafe { &raw mut (*thread).pending.result };
+    unsafe { left.write_volatile(moved as i64) };
+    let mut index = 0u64;
+    while opaque(index) < MAX_VECTORS && unsafe { left.read_volatile() } > 0 && index < transfer.vectors {
         // SAFETY: the helper checks the address.
-        let Ok(vector) =
-            (unsafe { bpf_probe_read_user((transfer.address + 16 * u64::from(index)) as *const [u64; 2]) })
-        else {
+        let Ok(vector) = (unsafe { bpf_probe_read_user((transfer.address + 16 * index) as *const [u64; 2]) }) else {
             settle(fate::READ_FAULT);
             return;
         };
-        let part = if vector[1] < left { vector[1] } else { left };
+        let whole = unsafe { left.read_volatile() } as u64;
+        let part = if vector[1] < whole { vector[1] } else { whole };
+        unsafe { left.write_volatile((whole - part) as i64) };
         if part > 0 {
             header.total = part as i64;
             segment(header, &stream, vector[0], part as u32);
         }
-        left -= part;
         index += 1;
     }
-    if left > 0 {
+    if unsafe { left.read_volatile() } > 0 {
         settle(fate::OVERSIZED);
     }
+    library::bind(transfer.caller, thread, &stream, transfer.fd);
 }
 
 /// Tells one contiguous buffer, as far as anybody needs it. Leaves `header.offset` behind it.
@@ -130,8 +145,18 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     header.skipped = unsafe { (*record_state).skipped };
     if state.mode == mode::UNDECIDED {
         // SAFETY: the helper checks the address.
-        let first = unsafe { bpf_probe_read_user(address as *const u8) }.unwrap_or(0);
-        state.mode = if TLS_RECORDS.contains(&first) { mode::TLS } else { mode::OTHER };
+        let first = unsafe { bpf_probe_read_user(address as *const [u8; 4]) }.unwrap_or([0; 4]);
+        // SAFETY: as above; the first byte alone may be all there is.
+        let kind = unsafe { bpf_probe_read_user(address as *const u8) }.unwrap_or(0);
+        state.mode = if TLS_RECORDS.contains(&kind) {
+            mode::TLS
+        } else if len >= 4 && (first == HTTP_STARTS[0] || first == HTTP_STARTS[1]) {
+            mode::HTTP
+        } else if len >= 8 && (first[0].is_ascii_hexdigit() || (first[0] == 0 && first[1] == 0)) && is_known(address) {
+            mode::WHOLE
+        } else {
+            mode::OTHER
+        };
     }
     header.flags &= !(flag::RECORD_START | flag::ELIDED | flag::CUT);
     let mut limit = len;
@@ -139,17 +164,18 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
         if record::at_start(record_state) {
             header.flags |= flag::RECORD_START;
         }
-        let interesting = record::follow(record_state, address, len);
+        let interesting = record::follow(record_state, &raw mut state.suite, address, len);
         if !interesting {
             // SAFETY: part of a map value that is there.
             let (told, told_bytes) = unsafe { (&mut (*record_state).told, &mut (*record_state).told_bytes) };
             let enough = *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES;
             match wanted(stream.identity) {
                 policy::ALL => {}
-                policy::QUIET => {
+                policy::QUIET | policy::SILENT => {
                     skip(header, record_state, len);
                     return;
                 }
+                _ if suite::is_readable(state.suite) => {}
                 _ if enough => {
                     skip(header, record_state, len);
                     return;
@@ -163,8 +189,14 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
         }
     } else {
         let wanted = wanted(stream.identity);
-        let other = state.mode == mode::OTHER && wanted != policy::ALL;
-        if wanted == policy::QUIET || (other && header.offset >= u64::from(OTHER_BYTES)) {
+        let quiet = match wanted {
+            policy::QUIET | policy::SILENT => true,
+            policy::QUIET_READ => !write,
+            policy::QUIET_WRITE => write,
+            _ => false,
+        };
+        let other = state.mode == mode::OTHER && (wanted == 0 || wanted == policy::QUIET);
+        if quiet || (other && header.offset >= u64::from(OTHER_BYTES)) {
             skip(header, record_state, len);
             return;
         }
@@ -175,9 +207,19 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     tell(header, address, len, limit);
 }
 
+/// Whether the first bytes, after those of a length, are those of a request to the adb server or of a session of PostgreSQL.
+#[inline(always)]
+fn is_known(address: u64) -> bool {
+    // SAFETY: the helper checks the address.
+    let word = unsafe { bpf_probe_read_user((address + 4) as *const [u8; 4]) }.unwrap_or([0; 4]);
+    word == ADB_REQUEST
+        || (word[0] == 0 && word[1] == 3 && word[2] == 0)
+        || (word[0] == 4 && word[1] == 210 && word[2] == 22)
+}
+
 /// What the agent wants of a stream: 0 when it has not said.
 #[inline(always)]
-fn wanted(identity: u64) -> u8 {
+pub fn wanted(identity: u64) -> u8 {
     POLICY.get_ptr(&identity).map_or(0, |value| {
         // SAFETY: a map value that is there.
         unsafe { *value }
@@ -193,21 +235,49 @@ fn skip(header: &mut EventHeader, state: *mut RecordState, len: u32) {
     settle(fate::FILTERED);
 }
 
-/// Submits one event for `len` bytes, with `limit` of them in it.
+/// Submits `len` bytes, with `limit` of them told: in one event, or when they are more than one can carry and all are
+/// wanted, in several.
 #[inline(always)]
 fn tell(header: &mut EventHeader, address: u64, len: u32, limit: u32) {
+    header.len = len;
+    if limit == len && len > MAX_PAYLOAD as u32 {
+        tell_pieces(header, address + u64::from(len));
+    }
+    let left = left(header);
+    let limit = if limit == len { left } else { limit };
     // `total` is what the event stands for: its own bytes, and what follows them unseen.
-    header.total = i64::from(len);
+    header.total = i64::from(left);
     let carried = if limit > MAX_PAYLOAD as u32 {
         header.flags |= flag::CUT;
         settle(fate::OVERSIZED);
         MAX_PAYLOAD as u32
     } else {
-        if limit < len {
+        if limit < left {
             header.flags |= flag::ELIDED;
         }
         limit
     };
-    emit(header, Source::User(address), carried);
-    header.offset += u64::from(len);
+    emit(header, Source::User(address + u64::from(len) - u64::from(left)), carried);
+    header.offset += u64::from(left);
+}
+
+/// Submits what fills whole events of the bytes that end at `end`. What is left stands in `header.len`.
+#[inline(never)]
+fn tell_pieces(header: &mut EventHeader, end: u64) {
+    let mut pieces = 1u64;
+    while opaque(pieces) < MAX_PIECES && left(header) > MAX_PAYLOAD as u32 {
+        header.total = MAX_PAYLOAD as i64;
+        emit(header, Source::User(end - u64::from(left(header))), MAX_PAYLOAD as u32);
+        header.offset += MAX_PAYLOAD as u64;
+        header.flags &= !flag::RECORD_START;
+        header.len = left(header) - MAX_PAYLOAD as u32;
+        pieces += 1;
+    }
+}
+
+/// Bytes that are still to be told. From the map, so that the verifier does not follow each value that it can have.
+#[inline(always)]
+fn left(header: &EventHeader) -> u32 {
+    // SAFETY: a reference.
+    unsafe { core::ptr::read_volatile(&raw const header.len) }
 }

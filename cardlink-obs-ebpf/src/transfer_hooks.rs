@@ -2,9 +2,10 @@
 
 use crate::{
     descriptor::stream,
-    maps::TAILS,
+    maps::{TAILS, TESTS},
     syscall::{EAGAIN, argument, result},
     task::{Caller, now},
+    tests,
     transfer::{Transfer, transferred},
 };
 use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
@@ -41,6 +42,9 @@ read_entries!(sys_enter_read, sys_enter_readv, sys_enter_recvfrom, sys_enter_rec
 #[inline(always)]
 fn plain(ctx: &TracePointContext, write: bool) -> u32 {
     let Some(caller) = Caller::watched() else { return 0 };
+    if write && TESTS.load() != 0 {
+        tests::wrote(caller, argument::<0>() as i32, argument::<1>(), result(ctx));
+    }
     transferred(&Transfer {
         caller,
         fd: argument::<0>() as i32,
@@ -62,6 +66,20 @@ pub fn sys_exit_read(ctx: TracePointContext) -> u32 {
 #[tracepoint]
 pub fn sys_exit_write(ctx: TracePointContext) -> u32 {
     plain(&ctx, true)
+}
+
+/// A transfer through `vectors`: their address and number.
+#[inline(always)]
+fn pending(vectors: [u64; 2], result: i64, write: bool, peek: bool) -> PendingTransfer {
+    PendingTransfer {
+        vectors: vectors[0],
+        count: vectors[1],
+        result,
+        fd: argument::<0>() as i32,
+        write: u8::from(write),
+        peek: u8::from(peek),
+        reserved: [0; 2],
+    }
 }
 
 /// Leaves a vectored transfer with its thread and goes on in the program that walks the vectors.
@@ -104,15 +122,7 @@ pub fn transfer_vectors(_ctx: TracePointContext) -> u32 {
 #[inline(always)]
 fn vectored(ctx: &TracePointContext, write: bool) -> u32 {
     let Some(caller) = Caller::watched() else { return 0 };
-    let pending = PendingTransfer {
-        vectors: argument::<1>(),
-        count: argument::<2>(),
-        result: result(ctx),
-        fd: argument::<0>() as i32,
-        write: u8::from(write),
-        peek: 0,
-        reserved: [0; 2],
-    };
+    let pending = pending([argument::<1>(), argument::<2>()], result(ctx), write, false);
     hand_over(ctx, caller, pending)
 }
 
@@ -167,15 +177,7 @@ fn message(ctx: &TracePointContext, write: bool) -> u32 {
     }
     // SAFETY: the helper checks the address.
     let vectors = unsafe { bpf_probe_read_user((argument::<1>() + 16) as *const [u64; 2]) }.unwrap_or([0; 2]);
-    let pending = PendingTransfer {
-        vectors: vectors[0],
-        count: vectors[1],
-        result: result(ctx),
-        fd: argument::<0>() as i32,
-        write: u8::from(write),
-        peek: u8::from(!write && flags & MSG_PEEK != 0),
-        reserved: [0; 2],
-    };
+    let pending = pending(vectors, result(ctx), write, !write && flags & MSG_PEEK != 0);
     hand_over(ctx, caller, pending)
 }
 
@@ -206,15 +208,7 @@ fn messages(ctx: &TracePointContext, write: bool) -> u32 {
             bpf_probe_read_user((array + 56) as *const u32).unwrap_or(0),
         )
     };
-    let pending = PendingTransfer {
-        vectors: vectors[0],
-        count: vectors[1],
-        result: i64::from(len),
-        fd: argument::<0>() as i32,
-        write: u8::from(write),
-        peek: 0,
-        reserved: [0; 2],
-    };
+    let pending = pending(vectors, i64::from(len), write, false);
     hand_over(ctx, caller, pending)
 }
 

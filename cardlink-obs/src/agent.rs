@@ -2,9 +2,12 @@
 
 use crate::{
     capture::{self, Capture, command::Running, loader::LoadError},
+    client::OwnConnections,
+    event::Event,
     observation::Observation,
     pipeline::Pipeline,
     sink::{Sink, recording::Recorder},
+    stream::Direction,
 };
 use nix::{
     sys::{
@@ -34,28 +37,45 @@ const IDLE_AFTER: Duration = Duration::from_secs(10);
 /// How long a command may take to end once the agent was told to stop.
 const COMMAND_GRACE: Duration = Duration::from_millis(700);
 
-/// Signals that end a run, caught on a descriptor.
+/// Signals that end a run or ask for a reload, caught on a descriptor.
 pub struct Signals {
     fd: SignalFd,
 }
 
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    End(i32),
+    Reload,
+}
+
 impl Signals {
     /// Must be called before any thread is started: threads inherit the mask.
-    pub fn block() -> io::Result<Self> {
+    pub fn block(with_reload: bool) -> io::Result<Self> {
         let mut set = SigSet::empty();
         set.add(Signal::SIGINT);
         set.add(Signal::SIGTERM);
+        if with_reload {
+            set.add(Signal::SIGHUP);
+        }
         set.thread_block()?;
         Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
     }
 
-    fn pending(&self) -> Option<i32> {
-        self.fd.read_signal().ok().flatten().and_then(|info| i32::try_from(info.ssi_signo).ok())
+    fn pending(&self) -> Option<Asked> {
+        let info = self.fd.read_signal().ok().flatten()?;
+        let number = i32::try_from(info.ssi_signo).ok()?;
+        // The kernel itself sends it when the terminal goes away; a service manager asks for a reload.
+        let from_terminal = info.ssi_code == nix::libc::SI_KERNEL;
+        Some(if number == Signal::SIGHUP as i32 && !from_terminal { Asked::Reload } else { Asked::End(number) })
     }
 }
 
 /// Called with what was drained: capture, pipeline, and the number of events.
 pub type AfterDrain<'a> = Box<dyn FnMut(&Capture, &Pipeline, u64) + 'a>;
+
+/// Called when a reload is asked for.
+pub type Reload<'a> = Box<dyn FnMut(&mut Capture, &mut Pipeline) + 'a>;
 
 /// What a run is made of.
 pub struct Run<'a> {
@@ -68,6 +88,9 @@ pub struct Run<'a> {
     pub deserted: Deserted,
     /// Called after each drain, for what is not an observation: the ledger, probes, ring use.
     pub after_drain: AfterDrain<'a>,
+    pub reload: Reload<'a>,
+    /// Connections of the agent's own checks: they are not told.
+    pub own: OwnConnections,
 }
 
 /// When the last process of a fixed set has ended.
@@ -104,8 +127,10 @@ impl Run<'_> {
             if drained > 0 {
                 last_event = Instant::now();
             }
-            if let Some(signal) = signals.pending() {
-                break self.stop_command(signal)?;
+            match signals.pending() {
+                Some(Asked::End(signal)) => break self.stop_command(signal)?,
+                Some(Asked::Reload) => (self.reload)(&mut self.capture, &mut self.pipeline),
+                None => {}
             }
             if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
                 break Some(code);
@@ -137,18 +162,36 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> Result<u64, LoadError> {
-        let Self { capture, pipeline, sinks, recorder, .. } = self;
+        let Self { capture, pipeline, sinks, recorder, own, .. } = self;
         let mut observations = Vec::new();
         let count = capture.drain(&mut |event| {
             if let Some(recorder) = recorder {
-                recorder.take(&event);
+                // Plaintext comes out of the pipeline again, of the source that is believed.
+                if !matches!(event, Event::Plain(_)) {
+                    recorder.take(&event);
+                }
+                pipeline.handle(&event, &mut observations);
+                for found in pipeline.take_tapped() {
+                    recorder.take(&found);
+                }
+            } else {
+                pipeline.handle(&event, &mut observations);
             }
-            pipeline.handle(&event, &mut observations);
+            own.leave_out(&mut observations);
             hand_out(&mut observations, sinks);
         })?;
         let orders = pipeline.take_orders();
+        for identity in orders.whole {
+            capture.want_all(identity);
+        }
+        for (identity, direction) in orders.one_way {
+            capture.want_one(identity, direction == Direction::Write);
+        }
         for identity in orders.quiet {
             capture.quiet(identity);
+        }
+        for pid in orders.needs_library {
+            capture.need_libraries(pid);
         }
         for identity in orders.released {
             capture.release(identity);
@@ -164,6 +207,7 @@ impl Run<'_> {
     fn finish(&mut self) {
         let mut observations = Vec::new();
         self.pipeline.finish(capture::now(), &mut observations);
+        self.own.leave_out(&mut observations);
         hand_out(&mut observations, &mut self.sinks);
         for sink in &mut self.sinks {
             sink.flush();

@@ -55,8 +55,23 @@ pub enum Origin {
 /// What a stream is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endpoint {
-    Tcp { local: SocketAddr, peer: SocketAddr },
-    Tty { path: String },
+    Tcp {
+        local: SocketAddr,
+        peer: SocketAddr,
+    },
+    Tty {
+        path: String,
+    },
+    /// A unix-domain stream socket.
+    Unix {
+        /// Of the end that has a name; one of the abstract namespace starts with `@`.
+        path: String,
+        /// The end with the name is the process's own: it serves.
+        named: bool,
+        /// What tells the two ends apart; the same at both ends, crosswise.
+        own: u64,
+        peer: u64,
+    },
 }
 
 /// Why bytes after those of an event are not there.
@@ -87,6 +102,68 @@ pub struct Data<'a> {
     pub record_start: bool,
     #[serde(borrow)]
     pub bytes: Cow<'a, [u8]>,
+}
+
+/// Where plaintext comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PlainSource {
+    /// The bytes of a connection without TLS.
+    Clear,
+    /// The records of a suite without encryption.
+    NullSuite,
+    /// Records that were decrypted.
+    KeyFile,
+    OpenSsl,
+    GnuTls,
+    MbedTls,
+    WolfSsl,
+}
+
+/// Plaintext of a connection: from a call of a TLS library, or from the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plain<'a> {
+    pub holder: Holder,
+    /// Identity 0: the library's session is not bound to a stream; the generation is then the session's own, and tells two
+    /// lives of one session object apart.
+    pub stream: StreamId,
+    /// The library's session object in the process; 0 for what is from the wire.
+    pub session: u64,
+    /// The call of the library, or the system call that completed the record.
+    pub call: RawCall,
+    pub write: bool,
+    pub source: PlainSource,
+    /// Position of the first byte in its direction, as far as this source told of them.
+    pub offset: u64,
+    /// Bytes that the event stands for; those that are not in `bytes` follow them, and are lost.
+    pub total: u64,
+    #[serde(borrow)]
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// What was found out about the plaintext of a connection, besides its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContentNote {
+    Readable(PlainSource),
+    Sealed {
+        reason: String,
+        advice: String,
+    },
+    /// No more comes in this direction: `close_notify`, or the number of another alert.
+    End {
+        write: bool,
+        alert: Option<u8>,
+    },
+    /// So many bytes are not here; 0 when it is not known how many.
+    Gap {
+        write: bool,
+        len: u64,
+    },
+    /// A record was longer than what was agreed.
+    Overlong {
+        detail: String,
+    },
+    /// The PSK identity, which a resumed handshake does not show.
+    Identity(Vec<u8>),
 }
 
 /// Figures of a process; times in nanoseconds, sizes in bytes.
@@ -196,6 +273,98 @@ pub enum Event<'a> {
     Tick {
         now: u64,
     },
+    // Recordings know the variants above by their order: new ones come here.
+    #[serde(borrow)]
+    Plain(Plain<'a>),
+    /// Written by a recorder, in the place of the bytes that the note was made from.
+    Content {
+        stream: StreamId,
+        call: RawCall,
+        note: ContentNote,
+    },
+    /// What TCP knew of a connection when it was closed.
+    Transport {
+        at: u64,
+        stream: StreamId,
+        /// The shortest round-trip time of the last minutes, nanoseconds; 0 when it is not known.
+        round_trip: u64,
+        /// Segments that were sent again.
+        retransmits: u64,
+    },
+    /// `TRACEPARENT` of a process's environment; comes before what tells of the process.
+    TraceContext {
+        at: u64,
+        pid: u32,
+        #[serde(borrow)]
+        parent: Cow<'a, str>,
+    },
+    /// A function that the user named has returned.
+    Called {
+        at: u64,
+        /// When it began.
+        enter: u64,
+        pid: u32,
+        tid: u32,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        /// Another such call of its thread is under way around it.
+        nested: bool,
+    },
+    /// What is behind a tty; comes before its opening.
+    TtyNamed {
+        at: u64,
+        #[serde(borrow)]
+        path: Cow<'a, str>,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(borrow)]
+        serial: Option<Cow<'a, str>>,
+    },
+    /// A tty that was opened is not there any more.
+    TtyGone {
+        at: u64,
+        #[serde(borrow)]
+        path: Cow<'a, str>,
+    },
+    /// What tells of a test run as it goes on.
+    Test {
+        at: u64,
+        pid: u32,
+        #[serde(borrow)]
+        note: TestNote<'a>,
+    },
+    /// A file that a process wrote and closed, or gave its name, and that is a report of a test run.
+    Report {
+        at: u64,
+        pid: u32,
+        #[serde(borrow)]
+        bytes: Cow<'a, [u8]>,
+    },
+    /// A phone on USB came, or went.
+    Phone {
+        at: u64,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(borrow)]
+        serial: Option<Cow<'a, str>>,
+        there: bool,
+    },
+}
+
+/// What a process does that runs tests with pytest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TestNote<'a> {
+    /// The value that `PYTEST_CURRENT_TEST` has from here on.
+    #[serde(borrow)]
+    Current(Cow<'a, str>),
+    /// It has none any more.
+    Over,
+    /// The end of what it wrote to standard output.
+    #[serde(borrow)]
+    Output(Cow<'a, [u8]>),
+    /// The beginning of a message to who started it.
+    #[serde(borrow)]
+    Message(Cow<'a, [u8]>),
 }
 
 impl Event<'_> {
@@ -211,12 +380,22 @@ impl Event<'_> {
             | Self::Blind { at, .. }
             | Self::Sample { at, .. }
             | Self::Lost { at, .. }
+            | Self::Transport { at, .. }
+            | Self::TraceContext { at, .. }
+            | Self::Called { at, .. }
+            | Self::TtyNamed { at, .. }
+            | Self::TtyGone { at, .. }
+            | Self::Test { at, .. }
+            | Self::Report { at, .. }
+            | Self::Phone { at, .. }
             | Self::Tick { now: at } => *at,
             Self::Data(data) => data.call.exit,
+            Self::Plain(plain) => plain.call.exit,
             Self::Eof { call, .. }
             | Self::Failed { call, .. }
             | Self::Shutdown { call, .. }
-            | Self::Polled { call, .. } => call.exit,
+            | Self::Polled { call, .. }
+            | Self::Content { call, .. } => call.exit,
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use cardlink_obs::{
     cli::{CODES, Page},
+    config::{FileChoice, Inputs, Loaded},
+    monitoring::{alerts, dashboards},
     observation::FailureReason,
     sink::metrics::table,
 };
+use clap::error::ErrorKind;
 use std::{
     collections::BTreeSet,
     fs,
@@ -39,19 +42,38 @@ fn doc(name: &str) -> String {
 #[test]
 fn generated_pages_are_up_to_date() {
     for page in Page::ALL {
-        let path = root().join("docs").join(page.file());
-        let wanted = page.render();
-        if std::env::var_os(WRITE).is_some() {
-            fs::write(&path, wanted).expect("the page can be written");
-        } else {
-            let found = fs::read_to_string(&path).unwrap_or_default();
-            assert!(
-                found == wanted,
-                "docs/{} is out of date: {WRITE}=1 cargo test -p cardlink-obs --test docs",
-                page.file()
-            );
-        }
+        keep(&root().join("docs").join(page.file()), &page.render());
     }
+}
+
+/// A file that the program makes: written anew when that is asked for, else compared.
+fn keep(path: &Path, wanted: &str) {
+    if std::env::var_os(WRITE).is_some() {
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("the folder can be made");
+        fs::write(path, wanted).expect("the file can be written");
+    } else {
+        let found = fs::read_to_string(path).unwrap_or_default();
+        let name = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+        assert!(found == wanted, "{name} is out of date: {WRITE}=1 cargo test -p cardlink-obs --test docs");
+    }
+}
+
+#[test]
+fn dashboards_in_the_repository_are_up_to_date() {
+    let folder = root().join("dashboards");
+    for dashboard in dashboards::ALL {
+        keep(&folder.join(dashboard.file()), &dashboard.render());
+    }
+    let files = fs::read_dir(folder).expect("the folder dashboards").count();
+    assert_eq!(files, dashboards::ALL.len(), "a file in dashboards/ is of no dashboard");
+}
+
+#[test]
+fn rules_in_the_repository_are_up_to_date() {
+    let inputs = Inputs { file: FileChoice::None, ..Inputs::default() };
+    let limits = Loaded::new(&inputs, std::iter::empty()).expect("the defaults are valid").config.alerts;
+    keep(&root().join("alerts/cardlink-obs.yml"), &alerts::alerts(&limits));
+    keep(&root().join("alerts/names.yml"), &alerts::names(&limits));
 }
 
 #[test]
@@ -73,13 +95,70 @@ fn links_lead_to_files_and_headings_that_exist() {
     }
 }
 
+/// Command lines in the documentation are ones that the program takes.
+#[test]
+fn commands_in_the_documentation_are_commands() {
+    let mut seen = 0;
+    for page in pages() {
+        for line in command_lines(&read(&page)) {
+            let words = line.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
+            if let Err(error) = cardlink_obs::cli::command().try_get_matches_from(words) {
+                // A command may be named without what it needs; what is said must exist.
+                let named = matches!(
+                    error.kind(),
+                    ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayVersion
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                        | ErrorKind::MissingRequiredArgument
+                );
+                // `run --pid`: the flag without its value. `--otlp-endpoint URL`: a place for one.
+                let place = |word: &str| word.chars().all(|c| c.is_ascii_uppercase());
+                let named = named
+                    || line.split(' ').next_back().is_some_and(|word| word.starts_with("--"))
+                    || (line.split(' ').any(place) && error.kind() == ErrorKind::ValueValidation);
+                assert!(named, "{}: `{line}` is no command: {error}", page.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} command lines were found");
+}
+
+/// `cardlink-obs …` in blocks and between backquotes, as far as it is a whole command.
+fn command_lines(text: &str) -> Vec<String> {
+    let blocks = text.lines().filter(|line| line.starts_with("    ")).map(str::trim);
+    let inline = text.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n'));
+    let mut found = Vec::new();
+    for code in blocks.chain(inline) {
+        let code = code.split("  #").next().unwrap_or_default().trim();
+        let code = code.strip_prefix("sudo ").unwrap_or(code).trim_start_matches("target/release/");
+        let is_template = code.contains(['…', '[', '<', '|', '>', '$', '\\', '&', ';']) || code.contains(" COMMAND");
+        if code.starts_with("cardlink-obs ") && !is_template {
+            found.push(code.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn examples_are_yaml() {
+    let folder = root().join("packaging/examples");
+    for file in ["kubernetes/daemonset.yaml", "opentelemetry-collector/pipeline.yaml", "prometheus/agents.yml"] {
+        let text = read(&folder.join(file));
+        for event in saphyr_parser::Parser::new_from_str(&text) {
+            event.unwrap_or_else(|error| panic!("{file}: {error}"));
+        }
+    }
+}
+
 #[test]
 fn metrics_that_are_named_exist() {
     for page in pages() {
         for name in metric_names(&read(&page)) {
-            let known = table::ALL.iter().any(|metric| {
-                ["", "_bucket", "_sum", "_count"].iter().any(|suffix| name.strip_suffix(suffix) == Some(metric.name))
-            });
+            let all = table::ALL.iter().map(|metric| metric.name);
+            let mut all =
+                all.flat_map(|known| ["", "_bucket", "_sum", "_count"].map(|suffix| format!("{known}{suffix}")));
+            let known = all.any(|known| known == name);
             assert!(known, "{} names the metric `{name}`, which does not exist", page.display());
         }
     }

@@ -1,17 +1,19 @@
 #!/bin/sh
-# Six handshakes and three AT commands under the agent's eyes; what it counted must be what happened.
+# Six handshakes, what was inside the good ones, and three AT commands under the agent's eyes; what it counted must be what happened.
 # CARDLINK_OBS_BIN names the agent, CARDLINK_LAB_DIR the folder of the lab's programs.
 set -u
 here=$(dirname "$0")
 dir=$(mktemp -d)
 key=00112233445566778899aabbccddeeff
 echo "card-1:$key" >"$dir/keys"
+chmod 600 "$dir/keys"
 
 "$CARDLINK_LAB_DIR/lab-server" --psk-file "$dir/keys" >"$dir/server" &
 server=$!
 "$CARDLINK_LAB_DIR/lab-modem" --link "$dir/modem" >"$dir/modem.out" &
 modem=$!
-"$CARDLINK_OBS_BIN" run --verbose --comm lab-server --comm at.sh --record "$dir/recording" >"$dir/agent" 2>&1 &
+"$CARDLINK_OBS_BIN" run --verbose --comm lab-server --comm at.sh --psk-file "$dir/keys" \
+    --record "$dir/recording" >"$dir/agent" 2>&1 &
 agent=$!
 trap 'kill $server $modem $agent 2>/dev/null; rm -rf "$dir"' EXIT
 
@@ -54,7 +56,11 @@ counted 6 cardlink_tls_handshakes_total
 counted 2 cardlink_tls_handshakes_total 'result="success"'
 counted 2 cardlink_tls_handshakes_total 'failure_reason="wrong_key"'
 counted 2 cardlink_tls_handshakes_total 'failure_reason="unknown_psk_identity"'
+counted 2 cardlink_tls_plaintext_total 'way="key_file"'
+counted 2 cardlink_sessions_total 'status="completed"'
+counted 2 cardlink_apdu_commands_total 'command_type="GET_STATUS"'
+counted 6 cardlink_apdu_commands_total
 counted 1 cardlink_at_commands_total 'command="AT"' 'result="ok"'
 counted 1 cardlink_at_commands_total 'command="AT+CSQ"' 'result="ok"'
 counted 1 cardlink_at_commands_total 'result="error"'
-echo "smoke: 6 handshakes and 3 AT commands were counted as they happened"
+echo "smoke: 6 handshakes, 2 sessions with 6 APDUs and 3 AT commands were counted as they happened"

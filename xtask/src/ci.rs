@@ -9,13 +9,13 @@ use clap::Args;
 
 use crate::ebpf;
 use crate::packages::{self, Group};
-use crate::project::{cargo, root, run as run_command};
+use crate::project::{capture, cargo, root, run as run_command};
 
 /// `cargo xtask ci`
 #[derive(Debug, Args)]
 pub struct Options {
     /// How long each fuzz target runs.
-    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     fuzz_seconds: u32,
 }
 
@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Result<()> {
         phase("format of the fuzz targets", &mut format_apart("tests/fuzz"))?,
         phase("lint", cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?,
         phase("BPF object", xtask()?.args(["build-ebpf", "--check"]))?,
-        phase("fuzz", xtask()?.args(["fuzz", "--seconds", &seconds]))?,
+        phase("fuzz", xtask()?.args(["fuzz", "--seed", "1", "--seconds", &seconds]))?,
         phase("stock kernels", with_rebuilt_object(&mut xtask()?).arg("vm"))?,
     ];
     println!("\nPassed so far: {}.", times.join(", "));
@@ -40,10 +40,17 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Runs a part of CI; returns its name with the time that it took.
 fn phase(name: &str, command: &mut Command) -> Result<String> {
-    println!("\n===== {name} =====");
+    println!("\n===== {name} ({} free) =====", free_space());
     let start = Instant::now();
-    run_command(command.current_dir(root())).with_context(|| format!("CI failed in the phase `{name}`"))?;
+    run_command(command.current_dir(root()))
+        .with_context(|| format!("CI failed in the phase `{name}`, with {} free", free_space()))?;
     Ok(format!("{name} {} s", start.elapsed().as_secs()))
+}
+
+/// What is left on the disk that the checkout is on: a full one shows itself in the strangest places.
+fn free_space() -> String {
+    let df = capture(Command::new("df").args(["-h", "--output=avail", "."]).current_dir(root()));
+    df.ok().and_then(|text| text.lines().nth(1).map(|line| line.trim().to_owned())).unwrap_or_else(|| String::from("?"))
 }
 
 /// Checks a crate that is not in the workspace.

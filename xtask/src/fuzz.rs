@@ -17,6 +17,9 @@ pub struct Options {
     /// How long each target runs.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Begin the search the same way each time: what passes once passes again.
+    #[arg(long)]
+    seed: Option<u32>,
     /// The targets to run (default: all).
     targets: Vec<String>,
 }
@@ -35,7 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut failed = Vec::new();
     for target in wanted {
         step(format!("Fuzzing {target} for {} s", options.seconds));
-        if let Err(error) = run_target(&cargo_fuzz, target, options.seconds) {
+        if let Err(error) = run_target(&cargo_fuzz, target, options) {
             eprintln!("error: {error:#}");
             failed.push(target.as_str());
         }
@@ -47,7 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn run_target(cargo_fuzz: &Path, target: &str, seconds: u32) -> Result<()> {
+fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<()> {
     // What the fuzzer finds goes into the first folder, so that the seeds in the checkout stay as they are.
     let found = target_dir().join("fuzz").join("corpus").join(target);
     fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;
@@ -55,7 +58,8 @@ fn run_target(cargo_fuzz: &Path, target: &str, seconds: u32) -> Result<()> {
     ensure!(seeds.is_dir(), "{target} has no seeds in {}", seeds.display());
     let mut fuzz = command(cargo_fuzz, "run");
     fuzz.arg(target).arg(found).arg(seeds);
-    fuzz.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-print_final_stats=1"]);
+    fuzz.args(["--", &format!("-max_total_time={}", options.seconds), "-timeout=10", "-print_final_stats=1"]);
+    fuzz.args(options.seed.map(|seed| format!("-seed={seed}")));
     let output = fuzz.output().with_context(|| format!("cannot start `{}`", show(&fuzz)))?;
     let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod ci;
+pub mod deb;
 pub mod demo;
 pub mod ebpf;
 pub mod fuzz;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, ci, demo, ebpf, fuzz, packages, test, vm};
+use xtask::{bench, ci, deb, demo, ebpf, fuzz, packages, test, vm};
 
 /// Developer commands of cardlink-obs.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Setup(packages::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),
+    /// Build a Debian package of the agent.
+    Deb(deb::Options),
     /// Everything that must hold before a change lands.
     Ci(ci::Options),
     /// Run a job on Debian's stock kernels, in emulated machines.
@@ -59,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ModemTool(options) => demo::modem_tool::run(&options)?,
         Command::Test(options) => test::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
+        Command::Deb(options) => deb::run(&options)?,
         Command::Ci(options) => ci::run(&options)?,
         Command::Vm(options) => return vm::run(&options),
     }

@@ -47,14 +47,31 @@ const LAB: &[(&str, &str)] = &[
 ];
 
 const PEERS: &[(&str, &str)] = &[
+    ("adb", "tests: the Android Debug Bridge, client and server"),
     ("gammu", "tests: a real AT program"),
+    ("gcc", "tests: compiles the administration servers in C"),
     ("gnutls-bin", "tests: gnutls-serv and gnutls-cli"),
+    ("libc6-dev", "tests: compiles the administration servers in C"),
+    ("libgnutls28-dev", "tests: an administration server on GnuTLS"),
+    ("libmbedtls-dev", "tests: an administration server on Mbed TLS"),
+    ("libpcsclite-dev", "tests: builds the Python module pyscard"),
     ("libssl-dev", "tests: builds the Python module sslpsk3"),
+    ("libwolfssl-dev", "tests: an administration server on wolfSSL"),
+    ("opensc", "tests: opensc-tool, a real PC/SC program"),
     ("openssl", "tests: s_server and s_client"),
+    ("pcsc-tools", "tests: pcsc_scan, a real PC/SC program"),
+    ("pcscd", "tests: the PC/SC daemon"),
+    ("prometheus", "tests: scrapes the agent, and checks its rules (promtool)"),
+    ("prometheus-alertmanager", "tests: gets the alerts"),
     ("python3-dev", "tests: builds the Python module sslpsk3"),
     ("python3-venv", "tests: Python peers in an environment of their own"),
+    ("postgresql", "tests: a database server, psql and pgbench"),
     ("procps", "tests: looks at processes"),
     ("socat", "tests: connects ptys and sockets"),
+    ("swig", "tests: builds the Python module pyscard"),
+    ("systemd", "tests: checks the service's unit (systemd-analyze)"),
+    ("tshark", "tests: decrypts the recorded connections, to compare with"),
+    ("vsmartcard-vpcd", "tests: a virtual reader"),
 ];
 
 const BENCH: &[(&str, &str)] = &[

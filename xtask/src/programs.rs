@@ -18,7 +18,7 @@ pub const E2E: &str = "cardlink-e2e";
 pub struct Programs {
     /// The agent.
     pub agent: PathBuf,
-    /// The folder of `lab-server`, `lab-card` and `lab-modem`.
+    /// The folder of `lab-server`, `lab-card`, `lab-modem` and `lab-phone`.
     pub lab: PathBuf,
     /// A Python with `sslpsk3` and `serial`, where one was asked for.
     pub python: Option<PathBuf>,

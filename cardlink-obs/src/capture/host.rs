@@ -46,6 +46,21 @@ pub fn cmdline(pid: u32) -> Option<String> {
     Some(text.trim_end_matches('\0').replace('\0', " "))
 }
 
+/// The environment, as it was when the program started; none of a process that has ended.
+pub fn environment(pid: u32) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    // Of a process that waits to be reaped it reads as empty.
+    let ended = environment.is_empty() && parent(pid).is_none_or(|(_, zombie)| zombie);
+    (!ended).then_some(environment)
+}
+
+/// A variable of an environment.
+pub fn variable(environment: &[u8], name: &str) -> Option<String> {
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
 /// Paths of the control groups that the process is in, of every hierarchy.
 pub fn cgroups(pid: u32) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -87,4 +102,31 @@ pub fn socket_inode(link: &str) -> Option<u64> {
 /// Inode of the network namespace of a process.
 pub fn network_namespace(pid: u32) -> Option<u64> {
     fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|metadata| metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{environment, variable};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn one_variable_of_an_environment() {
+        let mut cat = Command::new("cat");
+        cat.env_clear().env("TRACEPARENTS", "no").env("XTRACEPARENT", "no").env("TRACEPARENT", "a=b").env("EMPTY", "");
+        let mut child = cat.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat starts");
+        // Its environment is there once exec has returned, which spawn waits for.
+        let read = environment(child.id()).expect("it runs");
+        let of = |name| variable(&read, name);
+        assert_eq!(of("TRACEPARENT").as_deref(), Some("a=b"));
+        assert_eq!(of("EMPTY").as_deref(), Some(""));
+        assert_eq!(of("TRACE"), None);
+        child.kill().expect("cat is a child");
+        // Ended, not reaped.
+        while !super::parent(child.id()).is_none_or(|(_, zombie)| zombie) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(environment(child.id()), None);
+        child.wait().expect("cat ends");
+        assert_eq!(environment(u32::MAX), None);
+    }
 }

@@ -42,8 +42,6 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
     };
     Ok(KernelLayout {
         task_files: at("task_struct", &["files"])?,
-        task_tgid: at("task_struct", &["tgid"])?,
-        task_pid: at("task_struct", &["pid"])?,
         files_fdt: at("files_struct", &["fdt"])?,
         fdt_max_fds: at("fdtable", &["max_fds"])?,
         fdt_fd: at("fdtable", &["fd"])?,
@@ -65,8 +63,15 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
         sk_local_v4: at("sock", &["__sk_common", "skc_rcv_saddr"])?,
         sk_peer_v6: at("sock", &["__sk_common", "skc_v6_daddr"])?,
         sk_local_v6: at("sock", &["__sk_common", "skc_v6_rcv_saddr"])?,
+        // `struct minmax` holds three samples of a time and a value each; the first is the least.
+        tcp_least_rtt: at("tcp_sock", &["rtt_min", "s"])? + 4,
+        tcp_retransmits: at("tcp_sock", &["total_retrans"])?,
         task_exit_live: at("signal_struct", &["live"])?,
         task_signal: at("task_struct", &["signal"])?,
+        unix_addr: at("unix_sock", &["addr"])?,
+        unix_peer: at("unix_sock", &["peer"])?,
+        unix_address_len: at("unix_address", &["len"])?,
+        unix_address_name: at("unix_address", &["name"])?,
     })
 }
 

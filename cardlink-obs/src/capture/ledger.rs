@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use aya::maps::{MapData, PerCpuArray};
-use cardlink_obs_common::{Accounts, fate};
+use cardlink_obs_common::{Accounts, fate, ledger};
 
 /// The kernel side's counts, summed over the CPUs.
 pub struct Ledger {
@@ -52,13 +52,16 @@ impl Ledger {
 
     /// Reads the counts.
     pub fn read(&mut self) {
-        let Ok(values) = self.map.get(&0, 0) else { return };
-        self.counts = [0; fate::COUNT as usize];
-        for accounts in values.iter() {
-            for (sum, count) in self.counts.iter_mut().zip(accounts.fates) {
-                *sum += count;
+        let mut counts = [0; fate::COUNT as usize];
+        for keeper in 0..ledger::COUNT {
+            let Ok(values) = self.map.get(&keeper, 0) else { return };
+            for accounts in values.iter() {
+                for (sum, count) in counts.iter_mut().zip(accounts.fates) {
+                    *sum += count;
+                }
             }
         }
+        self.counts = counts;
     }
 
     /// Counts by fate, with their names.

@@ -10,11 +10,14 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{
-        ProgramError, RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId, trace_point::TracePointLinkId,
+        ProgramError, RawTracePoint, TracePoint, UProbe, raw_trace_point::RawTracePointLinkId,
+        trace_point::TracePointLinkId,
     },
     sys::{Stats, enable_stats},
 };
-use cardlink_obs_common::{Accounts, Comm, FdKey, FdRef, KernelLayout, StreamState, TargetInfo};
+use cardlink_obs_common::{
+    Accounts, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, StreamState, TargetInfo,
+};
 use std::{
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
@@ -37,6 +40,7 @@ pub fn object_id() -> &'static str {
 
 /// Sizes and switches of the kernel side.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 pub struct KernelSettings {
     /// Size of the ring buffer; a power of two, at least a page.
     pub ring_bytes: u32,
@@ -46,12 +50,32 @@ pub struct KernelSettings {
     pub threads: u32,
     /// Tell of every exec on the host: for selectors that look at programs.
     pub tell_strangers: bool,
+    /// Records of plain PSK suites are wanted whole: there are keys to read them with.
+    pub has_keys: bool,
+    /// TLS libraries may be probed.
+    pub libraries: bool,
+    /// Functions of targets are probed.
+    pub functions: bool,
+    /// Test runs may be followed as they go on.
+    pub tests: bool,
     /// Level of the BPF programs' own diagnostics (0 off … 5 trace).
     pub bpf_log_level: u8,
     /// Let the kernel measure what the programs cost; that costs a little itself.
     pub measure_cost: bool,
     /// Another object than the built-in one.
     pub object: Option<PathBuf>,
+}
+
+impl KernelSettings {
+    /// Whether programs of this family are loaded.
+    const fn wants(&self, family: Family) -> bool {
+        match family {
+            Family::Library => self.libraries,
+            Family::Function => self.functions,
+            Family::Test => self.tests,
+            _ => true,
+        }
+    }
 }
 
 impl Default for KernelSettings {
@@ -62,6 +86,10 @@ impl Default for KernelSettings {
             targets: 4096,
             threads: 16_384,
             tell_strangers: false,
+            has_keys: false,
+            libraries: false,
+            functions: false,
+            tests: false,
             bpf_log_level: 0,
             measure_cost: false,
             object: None,
@@ -108,7 +136,7 @@ pub struct Attached {
 
 /// The loaded kernel side.
 pub struct Kernel {
-    bpf: Ebpf,
+    pub(super) bpf: Ebpf,
     pub probes: Vec<Attached>,
     /// Statistics are kept as long as this is open.
     _statistics: Option<OwnedFd>,
@@ -127,7 +155,11 @@ impl Kernel {
         tracefs::ensure().map_err(no_tracefs)?;
         let mut bpf = load_object(settings, &layout)?;
         fill_tty_majors(&mut bpf)?;
-        let probes = PROBES.iter().map(|probe| load_program(&mut bpf, probe)).collect::<Result<_, _>>()?;
+        let probes = PROBES
+            .iter()
+            .filter(|probe| settings.wants(probe.family))
+            .map(|probe| load_program(&mut bpf, probe))
+            .collect::<Result<_, _>>()?;
         let statistics = settings.measure_cost.then(|| enable_stats(Stats::RunTime).ok()).flatten();
         Ok(Self { bpf, probes, _statistics: statistics })
     }
@@ -135,7 +167,8 @@ impl Kernel {
     /// Attaches all probes of the given families that are not attached yet.
     pub fn attach(&mut self, families: &[Family]) -> Result<(), LoadError> {
         for attached in &mut self.probes {
-            if !families.contains(&attached.probe.family) || attached.verdict != Verdict::Standby {
+            let here = families.contains(&attached.probe.family) && !attached.probe.family.is_inside();
+            if !here || attached.verdict != Verdict::Standby {
                 continue;
             }
             match attach_program(&mut self.bpf, attached.probe) {
@@ -210,6 +243,11 @@ impl Kernel {
         HashMap::try_from(map).map_err(|error| wrong("COMMS", &error))
     }
 
+    pub fn sessions(&mut self) -> Result<HashMap<MapData, SessionKey, SessionState>, LoadError> {
+        let map = self.bpf.take_map("SESSIONS").ok_or_else(|| missing("SESSIONS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("SESSIONS", &error))
+    }
+
     pub fn ledger(&mut self) -> Result<PerCpuArray<MapData, Accounts>, LoadError> {
         let map = self.bpf.take_map("LEDGER").ok_or_else(|| missing("LEDGER"))?;
         PerCpuArray::try_from(map).map_err(|error| wrong("LEDGER", &error))
@@ -248,6 +286,12 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         }
     };
     let strangers = u8::from(settings.tell_strangers);
+    let has_keys = u8::from(settings.has_keys);
+    let inside = u8::from(settings.libraries || settings.functions);
+    let calls = if settings.functions { settings.threads } else { 1 };
+    let sessions = if settings.libraries { settings.descriptors } else { 1 };
+    let tests = u8::from(settings.tests);
+    let testing = if settings.tests { settings.targets } else { 1 };
     let wake_bytes = u64::from(settings.ring_bytes / 4);
     let clone_flags = tracefs::field_offset("task", "task_newtask", "clone_flags").unwrap_or(32);
     let child_pid = tracefs::field_offset("task", "task_newtask", "pid").unwrap_or(8);
@@ -259,9 +303,15 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         .map_max_entries("POLICY", settings.descriptors)
         .map_max_entries("TARGETS", settings.targets)
         .map_max_entries("THREADS", settings.threads)
+        .map_max_entries("SESSIONS", sessions)
+        .map_max_entries("CALLS", calls)
         .override_global("LAYOUT", layout, true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .override_global("TELL_STRANGERS", &strangers, true)
+        .override_global("HAS_KEYS", &has_keys, true)
+        .map_max_entries("TESTING", testing)
+        .override_global("TESTS", &tests, true)
+        .override_global("IN_LIBRARIES", &inside, true)
         .override_global("NEWTASK_CLONE_FLAGS", &clone_flags, true)
         .override_global("NEWTASK_PID", &child_pid, true)
         .override_global("AYA_LOG_LEVEL", &settings.bpf_log_level, false)
@@ -314,6 +364,7 @@ fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
     match probe.site {
         Site::Tracepoint { .. } | Site::Tail { .. } => program::<TracePoint>(bpf, probe.program)?.load(),
         Site::RawTracepoint { .. } => program::<RawTracePoint>(bpf, probe.program)?.load(),
+        Site::Inside { .. } => program::<UProbe>(bpf, probe.program)?.load(),
     }
 }
 
@@ -329,6 +380,8 @@ fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
             Link::Tail
         }
         Site::RawTracepoint { name } => Link::Raw(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?),
+        // Onto each target by itself.
+        Site::Inside { .. } => return Err(ProgramError::NotLoaded),
     })
 }
 
@@ -341,7 +394,7 @@ fn take_link(bpf: &mut Ebpf, probe: &Probe, link: Link) -> Result<Option<Box<dyn
     })
 }
 
-fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
+pub(super) fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
@@ -349,7 +402,7 @@ where
 }
 
 /// An error with its causes; of a verifier log only the last lines, where the reason stands.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

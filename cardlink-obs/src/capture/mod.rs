@@ -2,13 +2,18 @@
 
 pub mod accounts;
 pub mod command;
+mod contexts;
 pub mod host;
+mod hotplug;
 pub mod layout;
 mod leave;
 pub mod ledger;
+pub mod library;
 pub mod loader;
+mod names;
 pub mod probes;
 mod reader;
+mod reports;
 pub mod sampler;
 pub mod selector;
 mod snapshot;
@@ -16,27 +21,37 @@ pub mod sockets;
 mod targets;
 pub mod tracefs;
 pub mod ttys;
+mod unix;
 
-use crate::event::{Event, ProcessOrigin};
+use crate::{
+    event::{Endpoint, Event, ProcessOrigin},
+    observation::TraceParent,
+};
 use accounts::Account;
 use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
 use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
+use contexts::Contexts;
+use hotplug::Hotplug;
 use ledger::{Ledger, Losses, Received};
+use library::{Environments, Libraries, LibraryMode, Named, TestMode};
 use loader::{Attached, Kernel, KernelSettings, LoadError};
+use names::TtyNames;
 use nix::time::{ClockId, clock_gettime};
 use probes::Family;
 use reader::Record;
+use reports::{Notice, Reports};
 use selector::Selectors;
 use std::{
     borrow::Cow,
     collections::VecDeque,
     os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
     time::Duration,
 };
 use targets::{Change, Targets};
 
 /// Probes that are attached while there is a target.
-const WITH_TARGET: [Family; 4] = [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind];
+const WITH_TARGET: [Family; 5] = [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report];
 
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -58,8 +73,16 @@ const SWEEP_EVERY: u64 = 60_000_000_000;
 pub struct Settings {
     pub selectors: Selectors,
     pub kernel: KernelSettings,
+    /// When the TLS libraries of targets are probed.
+    pub libraries: LibraryMode,
+    /// Functions whose calls are told.
+    pub functions: Vec<Named>,
+    /// Which processes' tests are followed.
+    pub tests: TestMode,
     /// Between two process samples; zero for none.
     pub sample_every: Duration,
+    /// Look for `TRACEPARENT` in the environment of targets.
+    pub trace_context: bool,
 }
 
 /// The running capture.
@@ -71,11 +94,20 @@ pub struct Capture {
     policies: BpfHashMap<MapData, u64, u8>,
     diagnostics: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
     targets: Targets,
+    libraries: Libraries,
+    functions: Libraries,
+    /// By their numbers.
+    named: Arc<[Named]>,
     ledger: Ledger,
     received: Received,
     /// Events that capture made itself and that wait for their turn.
     made: VecDeque<Event<'static>>,
     sample_every: Duration,
+    contexts: Contexts,
+    hotplug: Hotplug,
+    ttys: TtyNames,
+    reports: Reports,
+    environments: Environments,
     next_look: u64,
     next_sample: u64,
     next_accounts: u64,
@@ -106,7 +138,11 @@ pub fn now() -> u64 {
 impl Capture {
     /// Loads the kernel side, attaches what tells of processes, and takes in the targets that are there.
     pub fn start(mut settings: Settings) -> Result<Self, LoadError> {
+        settings.kernel.tests = settings.tests != TestMode::Off;
         settings.kernel.tell_strangers = settings.selectors.looks_for_others() && !settings.selectors.only_comms();
+        settings.kernel.libraries = settings.libraries != LibraryMode::Off;
+        settings.kernel.functions = !settings.functions.is_empty();
+        let named: Arc<[Named]> = Arc::from(settings.functions);
         let linger = if settings.selectors.looks_for_others() { LINGER } else { Duration::ZERO };
         let linger = u64::try_from(linger.as_nanos()).unwrap_or(u64::MAX);
         let mut kernel = Kernel::load(&settings.kernel)?;
@@ -126,9 +162,17 @@ impl Capture {
             diagnostics: (settings.kernel.bpf_log_level > 0).then(|| kernel.diagnostics()).flatten(),
             ledger: Ledger::new(kernel.ledger()?),
             received: Received::default(),
+            libraries: Libraries::tls(settings.libraries, kernel.sessions()?),
+            functions: Libraries::functions(Arc::clone(&named)),
+            named,
             targets,
             made: VecDeque::new(),
             sample_every: settings.sample_every,
+            contexts: Contexts::new(settings.trace_context),
+            hotplug: Hotplug::new(),
+            ttys: TtyNames::default(),
+            reports: Reports::default(),
+            environments: Environments::new(settings.tests),
             next_look: 0,
             next_sample: 0,
             next_accounts: 0,
@@ -142,19 +186,40 @@ impl Capture {
         // Attach, then snapshot, then reconcile: what happens meanwhile is in the ring.
         capture.kernel.attach(&[Family::Process])?;
         capture.look(now())?;
+        capture.libraries.settle(&mut capture.kernel, now());
+        capture.functions.settle(&mut capture.kernel, now());
         give_back_memory();
         Ok(capture)
     }
 
-    /// Watches one more process, from outside the selectors (`-- COMMAND`).
-    pub fn watch(&mut self, pid: u32, target: &str) -> Result<(), LoadError> {
+    /// Watches one more process, from outside the selectors (`-- COMMAND`), which is given `context`.
+    pub fn watch(&mut self, pid: u32, target: &str, context: Option<TraceParent>) -> Result<(), LoadError> {
         self.kernel.attach(&WITH_TARGET)?;
+        if let Some(context) = context {
+            self.contexts.given(pid, context);
+        }
         // It is still the agent's own program: its name will be that of the command.
         self.take_in(pid, target, Some(target), ProcessOrigin::Found, now())
     }
 
+    /// Another time between two readings of the processes' figures; zero for none.
+    pub fn set_sample_every(&mut self, time: Duration) {
+        self.sample_every = time;
+        self.next_sample = 0;
+    }
+
     pub fn probes(&self) -> &[Attached] {
         &self.kernel.probes
+    }
+
+    /// What became of every probe in a library of a target.
+    pub fn library_probes(&self) -> impl Iterator<Item = library::Report<'_>> {
+        self.libraries.reports()
+    }
+
+    /// Whether a target runs tests that are followed.
+    pub fn follows_tests(&self) -> bool {
+        self.environments.any()
     }
 
     /// Pids that are watched, with their target's name.
@@ -195,9 +260,13 @@ impl Capture {
             diagnostics.flush();
         }
         let now = now();
+        self.libraries.look(&mut self.kernel, now);
+        self.functions.look(&mut self.kernel, now);
+        self.environments.look(&mut self.kernel, now);
         if now >= self.next_look {
             self.look(now)?;
         }
+        self.made.extend(self.hotplug.look(now));
         self.hand_on_made(handle);
         handle(Event::Tick { now });
         Ok(count)
@@ -215,12 +284,36 @@ impl Capture {
                 {
                     handle(lost);
                 }
+                if let Event::Opened { endpoint: Endpoint::Tty { path }, .. } = &event
+                    && let Some(named) = self.ttys.opened(path, event.at())
+                {
+                    handle(named);
+                }
                 handle(event);
+                Step::Done
+            }
+            Ok(Record::Closed { transport, closed }) => {
+                self.received.decoded += 1;
+                if let Some(lost) = self.losses.before(closed.at(), &mut self.ledger) {
+                    handle(lost);
+                }
+                handle(transport);
+                handle(closed);
+                Step::Done
+            }
+            Ok(Record::Called { at, enter, pid, tid, number, nested }) => {
+                let Some(named) = self.named.get(number) else {
+                    self.received.undecodable += 1;
+                    return Step::Done;
+                };
+                self.received.decoded += 1;
+                handle(Event::Called { at, enter, pid, tid, name: Cow::Borrowed(named.function()), nested });
                 Step::Done
             }
             Ok(Record::Forked { at, parent, child }) => Step::Pending(Pending::Forked { at, parent, child }),
             Ok(Record::Exec { at, pid, comm, stranger }) => Step::Pending(Pending::Exec { at, pid, comm, stranger }),
             Ok(Record::Exited { at, pid }) => Step::Pending(Pending::Exited { at, pid }),
+            Ok(Record::Report(notice)) => Step::Pending(Pending::Report(notice)),
             Err(_) => {
                 self.received.undecodable += 1;
                 Step::Done
@@ -260,9 +353,44 @@ impl Capture {
         }
     }
 
+    /// A connection of this process cannot be read from the wire: perhaps from its TLS library.
+    pub fn need_libraries(&mut self, pid: u32) {
+        let Some(name) = self.targets.name(pid).map(str::to_owned) else { return };
+        if self.libraries.need(&name) {
+            tracing::info!("{name}: a connection cannot be read from the wire: its TLS library is probed from now on");
+            let same = |(pid, target): (u32, &str)| (target == name).then_some(pid);
+            let pids: Vec<u32> = self.targets.iter().filter_map(same).collect();
+            for pid in pids {
+                self.look_for_libraries(pid);
+            }
+        }
+    }
+
+    fn look_for_libraries(&mut self, pid: u32) {
+        let Some(name) = self.targets.name(pid) else { return };
+        self.libraries.came(&mut self.kernel, pid, name, now());
+        self.functions.came(&mut self.kernel, pid, name, now());
+    }
+
+    /// Every byte of a stream is wanted.
+    pub fn want_all(&mut self, identity: u64) {
+        let _ = self.policies.insert(identity, policy::ALL, 0);
+    }
+
+    /// Every byte of one direction of a stream is wanted, and none of the other.
+    pub fn want_one(&mut self, identity: u64, write: bool) {
+        let wanted = if write { policy::QUIET_READ } else { policy::QUIET_WRITE };
+        let _ = self.policies.insert(identity, wanted, 0);
+    }
+
     /// Nothing more is wanted of a stream.
     pub fn quiet(&mut self, identity: u64) {
         let _ = self.policies.insert(identity, policy::QUIET, 0);
+    }
+
+    /// Nothing more is wanted of a stream, and no plaintext of its TLS session either.
+    pub fn silence(&mut self, identity: u64) {
+        let _ = self.policies.insert(identity, policy::SILENT, 0);
     }
 
     /// Nobody is watched any more; what is in the ring stays there to be drained.
@@ -291,12 +419,20 @@ impl Capture {
                 if let Some(target) = self.targets.forked(parent, child) {
                     let comm = host::comm(child).or_else(|| host::comm(parent)).unwrap_or_else(|| target.clone());
                     self.seen(at, child, comm, target, ProcessOrigin::Forked { parent });
+                    self.look_for_libraries(child);
                 }
                 Ok(())
             }
             Pending::Exec { at, pid, comm, stranger } => self.executed(at, pid, comm, stranger),
+            Pending::Report(notice) => {
+                let found = self.reports.take(notice);
+                self.made.extend(found);
+                Ok(())
+            }
             Pending::Exited { at, pid } => {
                 if self.targets.ended(pid) {
+                    let reports = self.reports.left(at, pid);
+                    self.made.extend(reports);
                     self.forget(pid);
                     let lost = self.losses.before(at, &mut self.ledger);
                     self.made.extend(lost);
@@ -312,6 +448,7 @@ impl Capture {
             self.seen(at, pid, comm, target, ProcessOrigin::Exec);
             let fds = host::descriptors(pid).into_iter().map(|(fd, _)| fd).collect();
             self.made.push_back(Event::Held { at, tgid: pid, fds });
+            self.look_for_libraries(pid);
             return Ok(());
         }
         if !stranger {
@@ -320,6 +457,7 @@ impl Capture {
             self.targets.taken_in(pid, &comm);
             let target = comm.clone();
             self.seen(at, pid, comm, target, ProcessOrigin::Exec);
+            self.look_for_libraries(pid);
             return Ok(());
         }
         if self.targets.selectors().by_program()
@@ -333,6 +471,11 @@ impl Capture {
     }
 
     fn seen(&mut self, at: u64, pid: u32, comm: String, target: String, origin: ProcessOrigin) {
+        self.reports.came(pid, origin);
+        self.environments.came(&mut self.kernel, pid, origin, now());
+        if let Some(parent) = self.contexts.begun(pid, origin) {
+            self.made.push_back(Event::TraceContext { at, pid, parent: Cow::Owned(parent.to_string()) });
+        }
         self.made.push_back(Event::ProcessSeen { at, pid, comm: Cow::Owned(comm), target: Cow::Owned(target), origin });
     }
 
@@ -349,6 +492,7 @@ impl Capture {
         let comm = comm.map(str::to_owned).or_else(|| host::comm(pid)).unwrap_or_else(|| target.to_owned());
         self.seen(at, pid, comm, target.to_owned(), origin);
         self.made.extend(snapshot::of(pid, at));
+        self.look_for_libraries(pid);
         Ok(())
     }
 
@@ -358,6 +502,7 @@ impl Capture {
         // Before the ends of processes: what they had open is judged by what is known to be missing.
         let lost = self.losses.since(now.saturating_sub(AFTERMATH), now, &mut self.ledger);
         self.made.extend(lost);
+        self.made.extend(self.reports.look(now));
         for change in self.targets.look() {
             match change {
                 Change::Came { pid, target } => {
@@ -370,6 +515,7 @@ impl Capture {
                 }
             }
         }
+        self.made.extend(self.ttys.gone(now));
         self.detach_without_targets(now);
         if now >= self.next_accounts {
             self.next_accounts = now + ACCOUNTS_EVERY;
@@ -391,6 +537,10 @@ impl Capture {
 
     /// Takes the descriptors of a process that ended out of the kernel side's table.
     fn forget(&mut self, pid: u32) {
+        self.libraries.left(pid);
+        self.functions.left(pid);
+        self.environments.left(pid);
+        self.contexts.forget(pid);
         let gone: Vec<FdKey> = self.descriptors.keys().flatten().filter(|key| key.tgid == pid).collect();
         for key in gone {
             let _ = self.descriptors.remove(&key);
@@ -423,4 +573,5 @@ enum Pending {
     Forked { at: u64, parent: u32, child: u32 },
     Exec { at: u64, pid: u32, comm: String, stranger: bool },
     Exited { at: u64, pid: u32 },
+    Report(Notice),
 }

@@ -15,6 +15,21 @@ pub enum Family {
     Poll,
     /// Ways past the probes.
     Blind,
+    /// Plaintext, from the TLS libraries of targets.
+    Library,
+    /// Reports of test runs.
+    Report,
+    /// Test runs as they go on: the C library's `setenv` in targets that run pytest.
+    Test,
+    /// Calls of functions that the user named.
+    Function,
+}
+
+impl Family {
+    /// Its probes are put into each target by itself.
+    pub const fn is_inside(self) -> bool {
+        matches!(self, Self::Library | Self::Function | Self::Test)
+    }
 }
 
 impl Family {
@@ -25,6 +40,10 @@ impl Family {
             Self::Descriptor => "descriptor",
             Self::Poll => "poll",
             Self::Blind => "blind",
+            Self::Library => "library",
+            Self::Function => "function",
+            Self::Report => "report",
+            Self::Test => "test",
         }
     }
 }
@@ -43,6 +62,11 @@ pub enum Site {
     Tail {
         index: u32,
     },
+    /// In functions of each target.
+    Inside {
+        family: Family,
+        returns: bool,
+    },
 }
 
 impl fmt::Display for Site {
@@ -51,6 +75,8 @@ impl fmt::Display for Site {
             Self::Tracepoint { category, name } => write!(f, "{category}:{name}"),
             Self::RawTracepoint { name } => write!(f, "raw:{name}"),
             Self::Tail { index } => write!(f, "tail:{index}"),
+            Self::Inside { family, returns: false } => write!(f, "uprobe:{}", family.as_str()),
+            Self::Inside { family, returns: true } => write!(f, "uretprobe:{}", family.as_str()),
         }
     }
 }
@@ -92,6 +118,10 @@ impl Verdict {
 
 const fn syscall(name: &'static str, family: Family, required: bool) -> Probe {
     Probe { program: name, site: Site::Tracepoint { category: "syscalls", name }, family, required }
+}
+
+const fn inside(program: &'static str, family: Family, returns: bool) -> Probe {
+    Probe { program, site: Site::Inside { family, returns }, family, required: false }
 }
 
 /// All probes, in the order in which they are attached: processes first, so that no child is missed.
@@ -165,4 +195,13 @@ pub const PROBES: &[Probe] = &[
     syscall("sys_exit_setsockopt", Family::Blind, false),
     syscall("sys_exit_sendfile64", Family::Blind, false),
     syscall("sys_exit_splice", Family::Blind, false),
+    syscall("sys_exit_openat", Family::Report, false),
+    syscall("sys_exit_rename", Family::Report, false),
+    syscall("sys_exit_renameat", Family::Report, false),
+    syscall("sys_exit_renameat2", Family::Report, false),
+    inside("library_enter", Family::Library, false),
+    inside("library_return", Family::Library, true),
+    inside("function_enter", Family::Function, false),
+    inside("function_return", Family::Function, true),
+    inside("environment_set", Family::Test, false),
 ];

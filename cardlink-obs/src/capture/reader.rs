@@ -1,12 +1,15 @@
 //! Reads one record of the ring into what it means.
 
-use super::ttys;
-use crate::event::{Data, Endpoint, Event, Holder, Origin, RawCall, Rest, StreamId};
-use cardlink_obs_common::{Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind};
+use super::{reports, ttys, unix};
+use crate::event::{Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, RawCall, Rest, StreamId, TestNote};
+use cardlink_obs_common::{Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, test};
 use std::{
     borrow::Cow,
+    ffi::OsStr,
     mem::size_of,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
 };
 
 const AF_INET: u16 = 2;
@@ -16,6 +19,11 @@ const AF_INET: u16 = 2;
 pub enum Record<'a> {
     /// Ready to be handed on.
     Event(Event<'a>),
+    /// A descriptor of a TCP connection was closed: what TCP knew of it, and the close.
+    Closed {
+        transport: Event<'a>,
+        closed: Event<'a>,
+    },
     Forked {
         at: u64,
         parent: u32,
@@ -31,6 +39,16 @@ pub enum Record<'a> {
         at: u64,
         pid: u32,
     },
+    /// A function that the user named, by its number.
+    Called {
+        at: u64,
+        enter: u64,
+        pid: u32,
+        tid: u32,
+        number: usize,
+        nested: bool,
+    },
+    Report(reports::Notice),
 }
 
 /// Why a record could not be read.
@@ -39,6 +57,8 @@ pub enum Unreadable {
     Short,
     Version(u8),
     Kind(u8),
+    Library(u32),
+    Test(u64),
 }
 
 /// Reads a record.
@@ -57,22 +77,35 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
     Ok(match header.kind {
         kind::OPEN => {
             let descriptor: Descriptor = plain(payload).ok_or(Unreadable::Short)?;
-            let origin = match descriptor.how {
-                how::ACCEPTED => Origin::Accepted,
-                how::CONNECTED => Origin::Connected,
-                _ => Origin::Existing,
-            };
-            Record::Event(Event::Opened { at, holder, stream, endpoint: endpoint(&descriptor), origin })
+            let (endpoint, origin) = (endpoint(&descriptor), origin(descriptor.how));
+            Record::Event(Event::Opened { at, holder, stream, endpoint, origin })
         }
-        kind::DATA => Record::Event(data(&header, holder, stream, call, payload)),
-        kind::CLOSE => Record::Event(Event::Closed {
+        kind::OPEN_UNIX => Record::Event(Event::Opened {
             at,
             holder,
             stream,
-            last: header.flags & flag::LAST_REFERENCE != 0,
-            bytes_read: header.offset,
-            bytes_written: header.total.unsigned_abs(),
+            endpoint: unix::endpoint(&header, payload),
+            origin: origin(u8::try_from(header.total).unwrap_or_default()),
         }),
+        kind::DATA => Record::Event(data(&header, holder, stream, call, payload)),
+        kind::CLOSE => {
+            let closed = Event::Closed {
+                at,
+                holder,
+                stream,
+                last: header.flags & flag::LAST_REFERENCE != 0,
+                bytes_read: header.offset,
+                bytes_written: header.total.unsigned_abs(),
+            };
+            if header.skipped == 0 && header.enter_ns == 0 {
+                Record::Event(closed)
+            } else {
+                let measured = header.skipped != u32::MAX;
+                let round_trip = if measured { u64::from(header.skipped) * 1000 } else { 0 };
+                let transport = Event::Transport { at, stream, round_trip, retransmits: header.enter_ns };
+                Record::Closed { transport, closed }
+            }
+        }
         kind::CLOSE_RANGE => Record::Event(Event::ClosedRange {
             at,
             tgid: header.tgid,
@@ -88,9 +121,44 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
             Record::Exec { at, pid: header.tgid, comm: comm(payload), stranger: header.flags & flag::STRANGER != 0 }
         }
         kind::EXIT => Record::Exited { at, pid: header.tgid },
+        kind::PLAIN => Record::Event(plaintext(&header, holder, stream, call, payload)?),
+        kind::FUNCTION => Record::Called {
+            at,
+            enter: header.enter_ns,
+            pid: header.tgid,
+            tid: header.tid,
+            number: usize::try_from(header.total).unwrap_or(usize::MAX),
+            nested: header.offset != 0,
+        },
         kind::BLIND => Record::Event(Event::Blind { at, pid: header.tgid, way: header.total }),
+        kind::TEST => test_run(&header, payload)?,
         other => return Err(Unreadable::Kind(other)),
     })
+}
+
+/// What tells of a test run.
+fn test_run<'a>(header: &EventHeader, payload: &'a [u8]) -> Result<Record<'a>, Unreadable> {
+    let (at, pid, fd) = (header.exit_ns, header.tgid, header.fd);
+    let path = || PathBuf::from(OsStr::from_bytes(payload));
+    let note = match header.offset {
+        test::SET => TestNote::Current(String::from_utf8_lossy(payload)),
+        test::UNSET => TestNote::Over,
+        test::OUTPUT => TestNote::Output(Cow::Borrowed(payload)),
+        test::MESSAGE => TestNote::Message(Cow::Borrowed(payload)),
+        test::REPORT_OPENED => return Ok(Record::Report(reports::Notice::Opened { pid, fd, path: path() })),
+        test::REPORT_CLOSED => return Ok(Record::Report(reports::Notice::Closed { at, pid, fd })),
+        test::REPORT_NAMED => return Ok(Record::Report(reports::Notice::Named { at, pid, path: path() })),
+        other => return Err(Unreadable::Test(other)),
+    };
+    Ok(Record::Event(Event::Test { at, pid, note }))
+}
+
+const fn origin(how: u8) -> Origin {
+    match how {
+        how::ACCEPTED => Origin::Accepted,
+        how::CONNECTED => Origin::Connected,
+        _ => Origin::Existing,
+    }
 }
 
 fn data<'a>(header: &EventHeader, holder: Holder, stream: StreamId, call: RawCall, payload: &'a [u8]) -> Event<'a> {
@@ -121,6 +189,34 @@ fn data<'a>(header: &EventHeader, holder: Holder, stream: StreamId, call: RawCal
         record_start: header.flags & flag::RECORD_START != 0,
         bytes: Cow::Borrowed(payload),
     })
+}
+
+/// Of a call of a TLS library: its session stands where others have the time in polls.
+fn plaintext<'a>(
+    header: &EventHeader,
+    holder: Holder,
+    stream: StreamId,
+    call: RawCall,
+    payload: &'a [u8],
+) -> Result<Event<'a>, Unreadable> {
+    let source = match header.skipped {
+        library::OPENSSL => PlainSource::OpenSsl,
+        library::GNUTLS => PlainSource::GnuTls,
+        library::MBEDTLS => PlainSource::MbedTls,
+        library::WOLFSSL => PlainSource::WolfSsl,
+        other => return Err(Unreadable::Library(other)),
+    };
+    Ok(Event::Plain(Plain {
+        holder,
+        stream,
+        session: header.polled_ns,
+        call: RawCall { polled: 0, ..call },
+        write: header.flags & flag::WRITE != 0,
+        source,
+        offset: header.offset,
+        total: header.total.unsigned_abs(),
+        bytes: Cow::Borrowed(payload),
+    }))
 }
 
 fn endpoint(descriptor: &Descriptor) -> Endpoint {

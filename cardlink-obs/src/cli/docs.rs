@@ -1,7 +1,11 @@
 //! `docs`: the pages of the documentation that are made from the program itself. Hidden; a test keeps the files in step.
 
-use super::{CODES, command};
-use crate::sink::metrics::table::{self, Kind, Metric};
+use super::{CODES, command, reference};
+use crate::{
+    monitoring::pages,
+    observation::FindingKind,
+    sink::metrics::table::{self, Kind, Metric},
+};
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 use std::fmt::Write as _;
 
@@ -19,16 +23,29 @@ pub enum Page {
     Metrics,
     /// `docs/cli.md`, from the command line.
     Cli,
+    /// `docs/findings.md`, from the table of findings.
+    Findings,
+    /// `docs/configuration.md`, from the table of settings.
+    Configuration,
+    /// `docs/dashboards.md`, from the tables of the dashboards.
+    Dashboards,
+    /// `docs/alerts.md`, from the table of the alerts.
+    Alerts,
 }
 
 impl Page {
-    pub const ALL: [Self; 2] = [Self::Metrics, Self::Cli];
+    pub const ALL: [Self; 6] =
+        [Self::Metrics, Self::Cli, Self::Findings, Self::Configuration, Self::Dashboards, Self::Alerts];
 
     /// The file's name under `docs/`.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Metrics => "metrics.md",
             Self::Cli => "cli.md",
+            Self::Findings => "findings.md",
+            Self::Configuration => "configuration.md",
+            Self::Dashboards => "dashboards.md",
+            Self::Alerts => "alerts.md",
         }
     }
 
@@ -37,6 +54,10 @@ impl Page {
         match self {
             Self::Metrics => metrics(),
             Self::Cli => command_line(),
+            Self::Findings => findings(),
+            Self::Configuration => format!("{GENERATED}{}", reference::page()),
+            Self::Dashboards => format!("{GENERATED}{}", pages::dashboards()),
+            Self::Alerts => format!("{GENERATED}{}", pages::alerts()),
         }
     }
 }
@@ -64,9 +85,20 @@ rendered beside the requests, at most four times a second: a scrape never waits.
 ";
 
 /// The page's sections: title, note, and what the names of their metrics begin with.
-const GROUPS: [(&str, &str, &[&str]); 4] = [
+const GROUPS: [(&str, &str, &[&str]); 7] = [
     ("TLS", "", &["cardlink_tls_"]),
+    (
+        "Sessions and APDUs",
+        "Of connections that can be read ([how](sessions.md#plaintext)). Those of a target exist from its first session on.",
+        &["cardlink_session", "cardlink_scp81_", "cardlink_apdu_", "cardlink_findings_"],
+    ),
+    (
+        "Devices on this host",
+        "Of modems, readers and phones that a watched program uses ([devices](devices.md)).",
+        &["cardlink_device", "cardlink_adb_"],
+    ),
     ("AT commands and programs", "", &["cardlink_at_", "cardlink_program_"]),
+    ("Databases", "See [databases](databases.md).", &["cardlink_db_"]),
     // All others.
     ("Targets and processes", "Figures of processes are read from procfs every `--sample-every`.", &[]),
     ("The agent itself", "", &["cardlink_obs_"]),
@@ -75,7 +107,7 @@ const GROUPS: [(&str, &str, &[&str]); 4] = [
 /// The section that a metric belongs to.
 fn group(metric: &Metric) -> &'static str {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| metric.name.starts_with(prefix));
-    let found = GROUPS.iter().find(|(_, _, prefixes)| begins(prefixes)).or(GROUPS.get(2));
+    let found = GROUPS.iter().find(|(_, _, prefixes)| begins(prefixes)).or(GROUPS.get(5));
     found.map_or("", |(title, ..)| title)
 }
 
@@ -89,7 +121,24 @@ const LABELS: &[(&str, &str)] = &[
         "outcome",
         "`handshake`; `no_client_hello` (opened and closed without a byte from the client); `not_tls`; `unknown` (under way when the agent came).",
     ),
-    ("result", "Handshakes: `success`, `failed`. AT commands: see [AT commands](at.md#results)."),
+    (
+        "result",
+        "Handshakes: `success`, `failed`. AT commands: see [AT commands](at.md#results). Of adb: [results](devices.md#operations). Statements: `ok`, or the [class of the error](databases.md#errors).",
+    ),
+    ("operation", "What the adb server was asked for ([operations](devices.md#operations))."),
+    ("db_system", "`postgresql`."),
+    (
+        "query_type",
+        "What a statement does, by its first word: `SELECT`, `INSERT`, …; `OTHER` for what is not known. At most 66.",
+    ),
+    (
+        "table",
+        "The first table that a statement names, as it is named; empty when there is none, or the text was not seen. At most 100.",
+    ),
+    (
+        "state",
+        "Of a connection to a database: `in_use` (a statement or a transaction is under way), `idle`. Of a phone, what the adb server says: `device`, `offline`, `unauthorized`, …",
+    ),
     ("cipher_suite", "IANA name of the chosen suite; empty when none was chosen. At most 64."),
     ("failure_reason", "Empty on success; else one of the [reasons](handshakes.md#reasons)."),
     (
@@ -100,19 +149,65 @@ const LABELS: &[(&str, &str)] = &[
         "phase",
         "`local_compute`, `peer_wait`, `not_ready`: the three add up to the duration ([phases](handshakes.md#phases)).",
     ),
-    ("device", "Path of the tty. At most 64."),
+    (
+        "device",
+        "Of AT commands the path of the tty; of APDUs and errors the name of the device, with a hash for its serial number, and empty for cards over the air. At most 64.",
+    ),
+    ("error_type", "In a word: [errors](devices.md#errors)."),
     ("command", "Name of the AT command without arguments, `?`, `=` or `=?`: `AT+CSQ`, `ATD`, `AT`. At most 200."),
+    (
+        "suite_name",
+        "Of pytest the module and classes, `tests.test_card.TestPin`; else the suite's name in the report ([tests](tests.md)). At most 256, then `other`.",
+    ),
     ("interface", "What the program waited on: `at`."),
     ("type", "`rss`, `vms`; `voluntary`, `involuntary`."),
-    ("direction", "`read`, `written`."),
-    ("fate", "What became of an event ([the ledger](architecture.md#the-ledger))."),
-    ("source", "What lost bytes: `tls`, `at`, `tcp`, or `ring` for events that found no room."),
+    ("direction", "Of storage: `read`, `written`. Of APDUs: `sent` (C-APDUs), `received` (R-APDUs)."),
+    (
+        "fate",
+        "What became of an event ([the ledger](architecture.md#the-ledger)), or of a span ([bounds](traces.md#bounds)).",
+    ),
+    ("signal", "`traces`, `metrics`."),
+    ("source", "What lost bytes: `tls`, `at`, `tcp`, `pcsc`, or `ring` for events that found no room."),
     ("probe", "Name of the BPF program."),
+    ("check", "Name of the [health check](health.md)."),
+    (
+        "reason",
+        "Why a connection is not read: `no_key_file`, `no_key_for_identity`, `forward_secrecy`, … ([all](sessions.md#why-not)). Empty when it is. Of databases: the [class of the error](databases.md#errors).",
+    ),
+    (
+        "device_type",
+        "What answers the APDUs: `uicc` (a card over the air; among the connected devices a card in a reader), `reader`, `modem`, `phone`.",
+    ),
+    (
+        "session_type",
+        "`triggered` (a trigger SMS of a watched program), `polled` (messages are watched, and there was none), `unknown`.",
+    ),
+    (
+        "trigger_type",
+        "What a trigger SMS asks the card for: `scp81`, `bip`, `cat_tp`; `sms_pp` for all that is enciphered, or something else.",
+    ),
+    (
+        "party",
+        "`server`: request complete to response complete. `peer`: response complete to next request; bearer, terminal and card.",
+    ),
+    (
+        "command_type",
+        "Name of the command: `SELECT`, `GET_STATUS`, …; `INS_XX` when it has none, `UNSEEN` when only its answer was seen.",
+    ),
+    (
+        "status_word",
+        "The status word, folded where it counts or measures: `9000`, `6A82`, `61xx`, `6Cxx`, `91xx`, `92xx`, `9Fxx`, `63Cx`. At most 128.",
+    ),
+    ("status_category", "`success`, `warning`, `error`."),
+    ("finding", "One of the [findings](findings.md)."),
     (
         "status",
-        "`ok`; `not_applicable` (loaded, not needed now); `unsupported` (this kernel has no such hook); `broken`.",
+        "Sessions: `completed`, `failed`, `timeout`. Tests: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`, `rerun`, `unknown`. Probes: `ok`; `not_applicable` (loaded, not needed now); `unsupported` (this kernel has no such hook); `broken`.",
     ),
-    ("way", "`io_uring`, `ktls`, `sendfile`, `splice`."),
+    (
+        "way",
+        "Of plaintext: `clear`, `null_suite`, `key_file`, a TLS library's name, or `none`. Past the probes: `io_uring`, `ktls`, `sendfile`, `splice`.",
+    ),
     ("version", "Of the agent. `platform`, `kernel` and `bpf_object` say where it runs and with which object."),
 ];
 
@@ -153,6 +248,34 @@ const fn kind(kind: Kind) -> &'static str {
     }
 }
 
+const FINDINGS_HEAD: &str = "\
+# Findings
+
+What the agent says about either side when it breaks Amendment B, or does what it should not. Findings need plaintext
+([sessions](sessions.md#plaintext)). They are counted in `cardlink_findings_total{finding}`, shown by `trace`, and of type
+`finding` in its JSON, each with the connection, the session and what exactly was seen. Those about a whole session are
+told once in it. Those about [devices](devices.md) need no plaintext, and name the device.
+
+An `error` breaks the specification or loses something, a `warning` works here and may not elsewhere, a `note` is worth
+knowing.
+";
+
+fn findings() -> String {
+    let mut page = format!("{GENERATED}{FINDINGS_HEAD}");
+    for kind in FindingKind::ALL {
+        let _ = write!(
+            page,
+            "\n## {}\n\n*{}*, {}: {}.\n\nLikely cause and cure: {}.\n",
+            kind.as_str(),
+            kind.severity().as_str(),
+            kind.clause(),
+            kind.sentence(),
+            kind.cure()
+        );
+    }
+    page
+}
+
 const CLI_HEAD: &str = "\
 # Command line
 
@@ -169,9 +292,11 @@ ended by Ctrl-C or SIGTERM has the code 0, or that of its command. Errors are on
 
 ## Environment
 
+Every [setting](configuration.md) has a variable. Besides these:
+
 | Variable | Meaning |
 |---|---|
-| `CARDLINK_OBS_HASH_KEY` | File with the key for hashes of identities, made when it is not there; otherwise `/var/lib/cardlink-obs/hash.key`. |
+| `CARDLINK_OBS_CONFIG` | The configuration, as `--config` names it. |
 | `CARDLINK_OBS_BPF_OBJECT` | Load this BPF object instead of the built-in one (for developers). |
 | `NO_COLOR` | When it is set, output has no colours. It has none either when it does not go to a terminal. |
 | `TZ` | The time zone of `trace` and `replay`; JSON is in UTC. |
@@ -180,8 +305,8 @@ ended by Ctrl-C or SIGTERM has the code 0, or that of its command. Errors are on
 
 | Path of `--listen` | Answer |
 |---|---|
-| `/metrics` | The [metrics](metrics.md). |
-| `/health/live` | `{\"status\":\"healthy\"}` while the agent runs. |
+| `/metrics` (or `metrics.path`) | The [metrics](metrics.md); 503 when `metrics.enabled` is off. |
+| `/health`, `/health/live`, `/health/ready` | [Health](health.md), as JSON. |
 ";
 
 fn command_line() -> String {
@@ -190,7 +315,7 @@ fn command_line() -> String {
     root.build();
     for subcommand in root.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
         if subcommand.get_name() != "help" {
-            describe(subcommand, &mut page);
+            describe(subcommand, "##", &mut page);
         }
     }
     page.push_str("\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
@@ -201,11 +326,15 @@ fn command_line() -> String {
     page
 }
 
-fn describe(subcommand: &Command, page: &mut String) {
+fn describe(subcommand: &Command, level: &str, page: &mut String) {
     let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
-    let _ = write!(page, "\n## {}\n\n{about}.\n", subcommand.get_name());
     let usage = subcommand.clone().render_usage().to_string();
-    let _ = write!(page, "\n    {}\n", usage.trim_start_matches("Usage: "));
+    let usage = usage.trim_start_matches("Usage: ");
+    // `cardlink-obs config init [OPTIONS]`: the heading is what stands before the brackets.
+    let words = usage.split_whitespace().skip(1).take_while(|word| !word.starts_with(['[', '<', '-']));
+    let name = words.collect::<Vec<_>>().join(" ");
+    let _ = write!(page, "\n{level} {name}\n\n{about}.\n");
+    let _ = write!(page, "\n    {usage}\n");
     let shown: Vec<&Arg> =
         subcommand.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help").collect();
     let mut headings: Vec<Option<&str>> = Vec::new();
@@ -219,13 +348,16 @@ fn describe(subcommand: &Command, page: &mut String) {
     for heading in headings {
         let _ = write!(page, "\n| {} | |\n|---|---|\n", heading.unwrap_or("Options"));
         for arg in shown.iter().filter(|arg| arg.get_help_heading() == heading) {
-            let _ = writeln!(page, "| {} | {} |", cell(&name(arg)), cell(&help(arg)));
+            let _ = writeln!(page, "| {} | {} |", cell(&label(arg)), cell(&help(arg)));
         }
+    }
+    for below in subcommand.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
+        describe(below, "###", page);
     }
 }
 
 /// `--listen ADDRESS`, `FILE`, `-- COMMAND…`.
-fn name(arg: &Arg) -> String {
+fn label(arg: &Arg) -> String {
     let values: Vec<&str> = arg.get_value_names().unwrap_or_default().iter().map(clap::builder::Str::as_str).collect();
     let values = if takes_value(arg) { values.join(" ") } else { String::new() };
     let repeats = if matches!(arg.get_action(), ArgAction::Append) { "…" } else { "" };

@@ -1,8 +1,13 @@
 //! `doctor`: what can be seen here, and of whom.
 
-use super::{CliError, KernelArgs, SelectorArgs};
+use super::{
+    CliError,
+    flags::{self, Flags, Offer},
+    live,
+};
 use crate::{
     capture::{host, loader::KernelSettings},
+    config::FileChoice,
     doctor::{self, Finding, Mark, Report, TargetReport},
 };
 use anstyle::{AnsiColor, Style};
@@ -10,26 +15,31 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
+/// The settings that `doctor` takes: it starts no command and takes no events.
+#[derive(Debug, Clone)]
+pub struct Examined;
+
+impl Offer for Examined {
+    const SECTIONS: &'static [&'static str] = &["watch", "kernel"];
+    const BUT: &'static [&'static str] = &["ring-kib", "bpf-log", "probe-cost", "library-probes", "function"];
+}
+
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// One JSON object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    selectors: SelectorArgs,
-    #[command(flatten)]
-    kernel: KernelArgs,
+    flags: Flags<Examined>,
 }
 
 pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
-    if !args.selectors.command.is_empty() {
-        return Err(CliError::Usage(String::from("doctor looks at what runs: it takes no command")));
-    }
-    let selectors = args.selectors.selectors();
+    let config = flags::load(&args.flags.inputs(FileChoice::None, &[]))?.config;
+    let selectors = live::selectors(&config);
     if let Some(gone) = selectors.pids.iter().find(|pid| !host::exists(**pid)) {
         return Err(CliError::NoSuchProcess(*gone));
     }
-    let settings = KernelSettings { object: args.kernel.bpf_object.clone(), ..KernelSettings::default() };
+    let settings = KernelSettings { libraries: true, ..live::kernel_settings(&config) };
     let report = doctor::examine(&selectors, &settings);
     if args.json {
         println!("{}", to_json(&report));
@@ -105,6 +115,14 @@ fn to_json(report: &Report) -> Value {
             "connections": target.connections,
             "libraries": target.libraries,
             "ttys": target.ttys,
+            "library_probes": target.plaintext.iter().map(|probe| json!({
+                "library": probe.site.library.map(|library| library.to_string()),
+                "file": probe.file,
+                "functions": probe.site.functions,
+                "verdict": probe.verdict.as_str(),
+                "reason": probe.verdict.reason(),
+                "single_stepped": probe.site.stepped,
+            })).collect::<Vec<_>>(),
             "findings": findings(&target.findings),
         })).collect::<Vec<_>>(),
     })

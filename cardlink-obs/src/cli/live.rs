@@ -1,24 +1,33 @@
 //! What `run` and `trace` have in common: targets, capture, pipeline, names.
 
-use super::{CliError, KernelArgs, LimitArgs, SelectorArgs};
+use super::CliError;
 use crate::{
     agent::Signals,
     capture::{
-        Capture, Settings,
+        self, Capture, Settings,
         command::{self, Running},
         host,
+        library::{LibraryMode, Named, TestMode},
         loader::KernelSettings,
         probes::Verdict,
+        selector::Selectors,
     },
+    config::{Config, LibraryProbes},
+    keys,
+    observation::{Stamp, TraceParent},
     pipeline::{Pipeline, PipelineSettings},
+    privileges,
+    protocol::tls::open::Vault,
     sink::{
-        names::{KEY_PATH, Names},
+        names::Names,
         recording::{Header, Recorder, VERSION},
+        spans::boot_id,
         wall::WallClock,
     },
-    track::{AtSettings, ConnectionSettings},
+    track::{AdminSettings, AtSettings, ConnectionSettings, ContentSettings, DialogueSettings, Kept},
 };
-use std::{path::Path, time::Duration};
+use regex::Regex;
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
 /// A capture with everything that was asked for, and the command that was started.
 pub struct Live {
@@ -26,20 +35,67 @@ pub struct Live {
     pub pipeline: Pipeline,
     pub command: Option<Running>,
     pub signals: Signals,
+    /// When the command was let go, or everything was ready.
+    pub released: Stamp,
     /// Whether processes that do not exist yet may become targets, or a command is running.
     pub open_ended: bool,
+    pub vault: Arc<Vault>,
 }
 
-pub fn start(
-    selectors: &SelectorArgs,
-    kernel: &KernelArgs,
-    limits: &LimitArgs,
-    sample_every: Duration,
-) -> Result<Live, CliError> {
-    let wanted = selectors.selectors();
-    if wanted.is_empty() && selectors.command.is_empty() {
+/// What is done with what is seen.
+#[derive(Debug, Clone, Copy)]
+pub struct What {
+    /// Between two readings of the processes' figures.
+    pub sample_every: Duration,
+    /// The plaintext that a recorder wants.
+    pub tap: Kept,
+    /// SIGHUP asks for a reload instead of ending the run.
+    pub reloads: bool,
+    /// Traces are made: the context that targets were given matters.
+    pub trace_context: bool,
+    /// What the command is told that it belongs to.
+    pub run: Option<TraceParent>,
+}
+
+/// The selectors of a configuration; its regular expressions were tried when it was read.
+pub fn selectors(config: &Config) -> Selectors {
+    let watch = &config.watch;
+    Selectors {
+        pids: watch.pid.clone(),
+        ports: watch.port.clone(),
+        comms: watch.comm.iter().map(|comm| comm.chars().take(15).collect()).collect(),
+        exes: watch.exe.clone(),
+        cmdlines: watch.cmdline.iter().filter_map(|text| Regex::new(text).ok()).collect(),
+        units: watch.unit.clone(),
+        cgroups: watch.cgroup.clone(),
+    }
+}
+
+/// How the kernel side is set up.
+pub fn kernel_settings(config: &Config) -> KernelSettings {
+    KernelSettings {
+        ring_bytes: config.kernel.ring_kib * 1024,
+        bpf_log_level: config.kernel.bpf_log,
+        measure_cost: config.kernel.probe_cost,
+        object: config.kernel.bpf_object.clone(),
+        ..KernelSettings::default()
+    }
+}
+
+/// The keys, if there are any.
+pub fn vault(config: &Config) -> Result<Arc<Vault>, CliError> {
+    let keys = config.sessions.psk_file.as_deref().map(keys::load).transpose()?;
+    if let Some(keys) = &keys {
+        tracing::info!("{} keys in the key file", keys.len());
+    }
+    Ok(Arc::new(Vault::new(keys)))
+}
+
+pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, CliError> {
+    let wanted = selectors(config);
+    if wanted.is_empty() && words.is_empty() {
         return Err(CliError::Usage(String::from(
-            "nobody to watch: say who with --pid, --port, --comm, --exe, --cmdline, --unit or --cgroup, or give a command after `--`",
+            "nobody to watch: say who with --pid, --port, --comm, --exe, --cmdline, --unit or --cgroup (or in the configuration, under [watch]), or give a command after `--`",
         )));
     }
     if !host::in_initial_pid_namespace() {
@@ -48,21 +104,34 @@ pub fn start(
     if let Some(gone) = wanted.pids.iter().find(|pid| !host::exists(**pid)) {
         return Err(CliError::NoSuchProcess(*gone));
     }
-    let signals = Signals::block()?;
+    let vault = vault(config)?;
+    let signals = Signals::block(what.reloads)?;
     let shown = wanted.to_string();
     let waits = !wanted.is_empty();
-    let open_ended = wanted.looks_for_others() || !selectors.command.is_empty();
+    let open_ended = wanted.looks_for_others() || !words.is_empty();
+    let libraries = match config.kernel.library_probes {
+        LibraryProbes::Off => LibraryMode::Off,
+        LibraryProbes::Auto => LibraryMode::Auto,
+        LibraryProbes::On => LibraryMode::On,
+    };
+    let named =
+        |text: &String| text.parse::<Named>().map_err(|error| CliError::Usage(format!("function `{text}`: {error}")));
+    let functions = config.kernel.functions.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let tests = match config.kernel.test_probes {
+        LibraryProbes::Off => TestMode::Off,
+        LibraryProbes::Auto => TestMode::Auto,
+        LibraryProbes::On => TestMode::On,
+    };
     let settings = Settings {
         selectors: wanted,
-        kernel: KernelSettings {
-            ring_bytes: kernel.ring_kib * 1024,
-            bpf_log_level: kernel.bpf_log,
-            measure_cost: kernel.probe_cost,
-            object: kernel.bpf_object.clone(),
-            ..KernelSettings::default()
-        },
-        sample_every,
+        kernel: KernelSettings { has_keys: vault.keyring().is_some(), ..kernel_settings(config) },
+        libraries,
+        functions,
+        tests,
+        sample_every: what.sample_every,
+        trace_context: what.trace_context,
     };
+    let probes_inside = libraries != LibraryMode::Off || !settings.functions.is_empty();
     let mut capture = Capture::start(settings)?;
     for attached in capture.probes() {
         if let Verdict::Broken(_) = &attached.verdict {
@@ -70,35 +139,88 @@ pub fn start(
             tracing::warn!("the probe on {site} does not work here: `cardlink-obs doctor --json` tells why");
         }
     }
-    let command = if selectors.command.is_empty() {
+    let mut released = capture::now();
+    let command = if words.is_empty() {
         None
     } else {
-        let started = command::start(&selectors.command)?;
-        let name = selectors
-            .command
+        let variables: Vec<_> = what.run.iter().map(|run| ("TRACEPARENT", run.to_string())).collect();
+        let started = command::start(words, &variables)?;
+        let name = words
             .first()
             .and_then(|program| Path::new(program).file_name())
             .map_or_else(|| String::from("command"), |name| name.to_string_lossy().into_owned());
-        capture.watch(started.pid, &name)?;
+        capture.watch(started.pid, &name, what.run.filter(|_| what.trace_context))?;
+        released = capture::now();
         Some(started.release()?)
     };
+    // Where targets come later the probes are attached anew, and at once: without the privileges that took long enough to
+    // miss a short-lived one.
+    if !open_ended {
+        drop_privileges(probes_inside || capture.follows_tests());
+    }
     if waits && capture.watched().next().is_none() {
         tracing::info!("nothing matches {shown} yet: waiting for it (Ctrl-C ends)");
     }
-    Ok(Live { capture, pipeline: Pipeline::new(pipeline_settings(limits)), command, signals, open_ended })
+    Ok(Live {
+        capture,
+        pipeline: Pipeline::new(pipeline_settings(config, &vault, Plaintext::from_wire(what.tap))),
+        command,
+        signals,
+        released: Stamp::from_nanos(released),
+        open_ended,
+        vault,
+    })
 }
 
-pub fn pipeline_settings(limits: &LimitArgs) -> PipelineSettings {
+/// From here on only what the probes need is kept; a kernel that refuses that is no reason not to work.
+fn drop_privileges(probes_inside: bool) {
+    match privileges::drop_unneeded(probes_inside) {
+        Ok(kept) => tracing::debug!("privileges kept: {}", kept.join(", ")),
+        Err(error) => tracing::warn!("privileges cannot be dropped: {error}"),
+    }
+}
+
+/// Where plaintext comes from, and whether it is kept for a recorder.
+#[derive(Debug, Clone, Copy)]
+pub struct Plaintext {
+    pub recorded: Kept,
+    pub tap: Kept,
+}
+
+impl Plaintext {
+    pub const fn from_wire(tap: Kept) -> Self {
+        Self { recorded: Kept::None, tap }
+    }
+}
+
+pub fn pipeline_settings(config: &Config, vault: &Arc<Vault>, plaintext: Plaintext) -> PipelineSettings {
+    let sessions = &config.sessions;
     PipelineSettings {
-        connection: ConnectionSettings { handshake_timeout: limits.handshake_timeout },
-        at: AtSettings { command_timeout: limits.at_timeout, ..AtSettings::default() },
+        connection: ConnectionSettings {
+            handshake_timeout: config.limits.handshake_timeout,
+            dialogue: DialogueSettings::default(),
+            content: ContentSettings {
+                vault: Arc::clone(vault),
+                admin: AdminSettings {
+                    card_timeout: sessions.card_timeout,
+                    server_timeout: sessions.server_timeout,
+                    card_idle: sessions.card_idle,
+                },
+                recorded: plaintext.recorded,
+                tap: plaintext.tap,
+                libraries: config.kernel.library_probes != LibraryProbes::Off,
+            },
+        },
+        resume_window: sessions.resume_window,
+        trigger_window: sessions.trigger_window,
+        at: AtSettings { command_timeout: config.limits.at_timeout, ..AtSettings::default() },
     }
 }
 
 /// The names of identities; without a place for the key the hashes hold for this run only.
-pub fn names(clear: bool) -> Result<Names, CliError> {
-    let path = std::env::var_os("CARDLINK_OBS_HASH_KEY").map_or_else(|| Path::new(KEY_PATH).to_path_buf(), Into::into);
-    match Names::with_key_file(&path, clear) {
+pub fn names(config: &Config, clear: bool) -> Result<Names, CliError> {
+    let Some(path) = &config.identities.hash_key else { return Ok(Names::with_new_key(clear)?) };
+    match Names::with_key_file(path, clear) {
         Ok(names) => Ok(names),
         Err(error)
             if error.kind() == std::io::ErrorKind::PermissionDenied
@@ -111,16 +233,23 @@ pub fn names(clear: bool) -> Result<Names, CliError> {
 }
 
 /// A recorder for `path`, with what this host is.
-pub fn recorder(path: &Path, limit: u64, names: &Names) -> Result<Recorder, CliError> {
+pub fn recorder(path: &Path, limit: u64, names: &Names, ciphertext: bool) -> Result<Recorder, CliError> {
     let header = Header {
         version: VERSION,
         agent: format!("cardlink-obs {}", env!("CARGO_PKG_VERSION")),
-        host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        host: host_name(),
         kernel: kernel_release(),
         boot: WallClock::of_this_host().boot().to_string(),
+        boot_id: boot_id(),
         part: 1,
+        ciphertext,
     };
     Ok(Recorder::create(path, header, limit, names.clone())?)
+}
+
+/// This host's name.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 pub fn kernel_release() -> String {

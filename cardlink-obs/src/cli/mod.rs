@@ -1,23 +1,32 @@
 //! The command line.
 
+mod compare;
+mod config;
 mod docs;
 mod doctor;
 mod exit;
+mod export;
+mod flags;
+mod health;
+mod id;
 mod live;
+mod monitoring;
+mod otlp;
+mod probe;
+mod reference;
+mod reload;
+mod remote;
 mod replay;
 mod run;
+mod shell;
+mod status;
 mod trace;
 
 pub use docs::Page;
 pub use exit::{CODES, CliError};
 
-use crate::{
-    capture::selector::Selectors,
-    logging::{self, LogFormat},
-};
-use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use regex::Regex;
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Watches PSK-TLS servers and modem programs of SIM/UICC over-the-air administration from outside.
 #[derive(Debug, Parser)]
@@ -30,142 +39,44 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Watch programs and serve what is measured to Prometheus.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Watch programs and print what happens.
     Trace(trace::TraceArgs),
     /// Read a recording again, without root: the same observations and metrics.
     Replay(replay::ReplayArgs),
+    /// Compare two recordings: what got slower, what faster, which errors are new.
+    Compare(compare::CompareArgs),
     /// Say what can be seen on this host and of these programs, and what not.
     Doctor(doctor::DoctorArgs),
+    /// Say what a running agent has seen so far.
+    Status(status::StatusArgs),
+    /// Write all metrics of a running agent.
+    Export(export::ExportArgs),
+    /// Say how a running agent is, and what it looks after; the exit code says it, too.
+    Health(health::HealthArgs),
+    /// Try whether what a running agent offers can be had.
+    Test(probe::TestArgs),
+    /// The configuration: write, show, change, check.
+    Config(config::ConfigCommand),
+    /// Say under which names a card, an agent id or a device appears on this host.
+    Id(id::IdArgs),
+    /// Dashboards for Grafana.
+    Dashboards(monitoring::DashboardsCommand),
+    /// Alerts for Prometheus.
+    Alerts(monitoring::AlertsCommand),
+    /// Print a script that completes this command line.
+    Completions(shell::CompletionsArgs),
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(shell::ManArgs),
     /// Print a page of the documentation that is made from the program itself.
     #[command(hide = true)]
     Docs(docs::DocsArgs),
 }
 
-/// Who is watched. *Or* within a kind of selector, *and* across kinds.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Who is watched")]
-struct SelectorArgs {
-    /// A running process.
-    #[arg(long, value_name = "PID")]
-    pid: Vec<u32>,
-    /// Whoever listens on this TCP port.
-    #[arg(long, value_name = "PORT")]
-    port: Vec<u16>,
-    /// Processes of this name (`ps -o comm`), running or started later.
-    #[arg(long, value_name = "NAME")]
-    comm: Vec<String>,
-    /// Processes of this executable: a full path, or a file name.
-    #[arg(long, value_name = "PATH")]
-    exe: Vec<PathBuf>,
-    /// Processes whose command line matches.
-    #[arg(long, value_name = "REGEX")]
-    cmdline: Vec<Regex>,
-    /// Processes of this systemd unit.
-    #[arg(long, value_name = "UNIT")]
-    unit: Vec<String>,
-    /// Processes in this control group, or below it.
-    #[arg(long, value_name = "PATH")]
-    cgroup: Vec<String>,
-    /// Start this command and watch it; its exit code is passed on.
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
-}
-
-impl SelectorArgs {
-    fn selectors(&self) -> Selectors {
-        Selectors {
-            pids: self.pid.clone(),
-            ports: self.port.clone(),
-            comms: self.comm.iter().map(|comm| comm.chars().take(15).collect()).collect(),
-            exes: self.exe.clone(),
-            cmdlines: self.cmdline.clone(),
-            units: self.unit.clone(),
-            cgroups: self.cgroup.clone(),
-        }
-    }
-}
-
-/// How the kernel side is set up.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Kernel side")]
-struct KernelArgs {
-    /// Size of the ring buffer in KiB: a power of two, at least 4.
-    #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = ring_size)]
-    ring_kib: u32,
-    /// Let the BPF programs tell about themselves, at this level (1 error to 5 trace).
-    #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=5))]
-    bpf_log: u8,
-    /// Let the kernel measure what each probe costs (`cardlink_obs_probe_cost_seconds_total`).
-    #[arg(long)]
-    probe_cost: bool,
-    /// Load this BPF object instead of the built-in one.
-    #[arg(long, value_name = "FILE", env = "CARDLINK_OBS_BPF_OBJECT", hide = true)]
-    bpf_object: Option<PathBuf>,
-}
-
-fn ring_size(text: &str) -> Result<u32, String> {
-    let size: u32 = text.parse().map_err(|_| String::from("a number of KiB is wanted"))?;
-    if size.is_power_of_two() && (4..=1 << 20).contains(&size) {
-        Ok(size)
-    } else {
-        Err(String::from("must be a power of two from 4 to 1048576"))
-    }
-}
-
-/// The agent's own log, on standard error.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Log")]
-struct LogArgs {
-    /// How log lines look.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-    /// A level, or levels per component: `info,cardlink_obs::capture=debug`.
-    #[arg(long, value_name = "LEVELS", default_value = "info")]
-    log_level: String,
-}
-
-impl LogArgs {
-    fn start(&self) -> Result<(), CliError> {
-        logging::start(self.log_format, &self.log_level).map_err(CliError::Usage)
-    }
-}
-
-/// Limits of the trackers.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits")]
-struct LimitArgs {
-    /// A handshake in which nothing moves for so long has timed out.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    handshake_timeout: Duration,
-    /// An AT command without a final result code after so long has timed out.
-    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = duration)]
-    at_timeout: Duration,
-}
-
-/// `500ms`, `3s`, `2m`, or a number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| String::from("a time is wanted, like 500ms, 3s or 2m"))?;
-    let scale = match unit.trim() {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(String::from("the unit must be us, ms, s, m or h")),
-    };
-    Duration::try_from_secs_f64(number * scale).map_err(|_| String::from("that time is too long"))
-}
-
 /// The command line, described: what `docs/cli.md` is made of.
 pub fn command() -> Command {
-    // doctor starts no command and takes no events, so it does not offer what is for that.
-    let not_for_doctor = ["command", "ring_kib", "bpf_log", "probe_cost"];
-    Cli::command().mut_subcommand("doctor", |doctor| {
-        not_for_doctor.into_iter().fold(doctor, |doctor, name| doctor.mut_arg(name, |arg| arg.hide(true)))
-    })
+    Cli::command()
 }
 
 /// Runs the command line; never panics on input.
@@ -175,13 +86,26 @@ pub fn main() -> ExitCode {
         Subcommands::Run(args) => run::run(&args),
         Subcommands::Trace(args) => trace::trace(&args),
         Subcommands::Replay(args) => replay::replay(&args),
+        Subcommands::Compare(args) => compare::compare(&args),
         Subcommands::Doctor(args) => doctor::doctor(&args),
+        Subcommands::Status(args) => status::status(&args),
+        Subcommands::Export(args) => export::export(&args),
+        Subcommands::Health(args) => health::health(&args),
+        Subcommands::Test(args) => probe::test(&args),
+        Subcommands::Dashboards(args) => monitoring::dashboards(&args),
+        Subcommands::Id(args) => id::id(&args),
+        Subcommands::Alerts(args) => monitoring::alerts(&args),
+        Subcommands::Completions(args) => Ok(shell::completions(&args)),
+        Subcommands::Man(args) => shell::man(&args),
+        Subcommands::Config(args) => config::config(&args),
         Subcommands::Docs(args) => Ok(docs::docs(&args)),
     };
     let code = match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cardlink-obs: {error}");
+            for line in error.to_string().lines() {
+                eprintln!("cardlink-obs: {line}");
+            }
             error.code()
         }
     };
@@ -190,21 +114,10 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::{command, duration};
-    use std::time::Duration;
+    use super::command;
 
     #[test]
     fn the_command_line_is_well_formed() {
         command().debug_assert();
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        assert!(duration("soon").is_err());
-        assert!(duration("3 days").is_err());
     }
 }

@@ -1,18 +1,41 @@
 //! `replay`: a recording, read again.
 
-use super::{CliError, LimitArgs, live, trace::ShowArgs};
+use super::{
+    CliError,
+    flags::{self, Flags, Offer},
+    live::{self, Plaintext},
+    otlp,
+    trace::ShowArgs,
+};
 use crate::{
     agent::hand_out,
+    config::{Config, FileChoice},
+    observation::Observation,
     pipeline::Pipeline,
     sink::{
         Sink,
         metrics::{Metrics, Registry},
-        recording::Recording,
+        otlp as sink_otlp,
+        recording::{Header, Recording},
+        spans::{Ids, Spans},
         wall::WallClock,
     },
+    track::Kept,
 };
 use clap::Args;
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The settings that `replay` takes. A file of the host it runs on is not one that the recording was made with.
+#[derive(Debug, Clone)]
+pub struct Replayed;
+
+impl Offer for Replayed {
+    const SECTIONS: &'static [&'static str] = &["tracing", "limits", "sessions"];
+}
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -27,39 +50,96 @@ pub struct ReplayArgs {
     #[command(flatten)]
     show: ShowArgs,
     #[command(flatten)]
-    limits: LimitArgs,
+    flags: Flags<Replayed>,
+}
+
+/// The collector may take so long for the last spans.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// As they were when it was made.
+fn ids(header: &Header) -> Ids {
+    Ids::new(if header.boot_id.is_empty() { &header.boot } else { &header.boot_id })
+}
+
+/// Reads the events of a recording through the pipeline.
+pub struct Player {
+    pipeline: Pipeline,
+}
+
+impl Player {
+    pub fn new(header: &Header, config: &Config) -> Result<Self, CliError> {
+        let vault = live::vault(config)?;
+        if config.sessions.psk_file.is_some() && !header.ciphertext {
+            tracing::warn!(
+                "this recording holds no ciphertext: the key file is of no use (record with --record-ciphertext)"
+            );
+        }
+        let recorded = if header.ciphertext { Kept::Clear } else { Kept::All };
+        let plaintext = Plaintext { recorded, tap: Kept::None };
+        Ok(Self { pipeline: Pipeline::new(live::pipeline_settings(config, &vault, plaintext)) })
+    }
+
+    /// Hands out what is told, to the end. What comes before an error in the file is told, too.
+    pub fn play(
+        &mut self,
+        recording: &mut Recording,
+        take: &mut dyn FnMut(&mut Vec<Observation>),
+    ) -> Result<(), CliError> {
+        let mut observations = Vec::new();
+        let mut last = 0;
+        let result = loop {
+            match recording.next_event() {
+                Ok(Some(event)) => {
+                    last = event.at();
+                    self.pipeline.handle(&event, &mut observations);
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            }
+            take(&mut observations);
+            self.pipeline.take_orders();
+        };
+        self.pipeline.finish(last, &mut observations);
+        take(&mut observations);
+        result
+    }
 }
 
 pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
+    let loaded = flags::load(&args.flags.inputs(FileChoice::None, &[]))?;
+    let config = &loaded.config;
     let mut recording = Recording::open(&args.file)?;
     let clock = WallClock::recorded(recording.header.boot_nanos());
     let registry = Arc::new(Registry::new());
     let mut sinks: Vec<Box<dyn Sink>> = if args.metrics {
-        vec![Box::new(Metrics::new(Arc::clone(&registry)))]
+        vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(live::names(config, false)?))]
     } else {
-        vec![args.show.sink(clock, live::names(false)?)]
+        vec![args.show.sink(clock, live::names(config, false)?)]
     };
-    let mut pipeline = Pipeline::new(live::pipeline_settings(&args.limits));
-    let mut observations = Vec::new();
-    let mut last = 0;
-    let began = Instant::now();
-    let result = loop {
-        match recording.next_event() {
-            Ok(Some(event)) => {
-                last = event.at();
-                pipeline.handle(&event, &mut observations);
-            }
-            Ok(None) => break Ok(0),
-            // What was read is shown; then the error is told.
-            Err(error) => break Err(error.into()),
+    let sender = match otlp::settings(&loaded)? {
+        // Its metrics are of now, and what is read is not.
+        Some(settings) if settings.traces.is_some() => {
+            let settings = sink_otlp::Settings { metrics: None, ..settings };
+            let sender = sink_otlp::start(&settings, Arc::clone(&registry), &recording.header.host)?;
+            let spans = Spans::new(ids(&recording.header), live::names(config, false)?, settings.sampling);
+            let clock = WallClock::recorded(recording.header.boot_nanos());
+            sinks.extend(sender.sink(spans, clock).map(|sink| Box::new(sink.patient()) as Box<dyn Sink>));
+            Some(sender)
         }
-        hand_out(&mut observations, &mut sinks);
-        pipeline.take_orders();
+        _ => None,
     };
-    pipeline.finish(last, &mut observations);
-    hand_out(&mut observations, &mut sinks);
+    let mut player = Player::new(&recording.header, config)?;
+    let began = Instant::now();
+    let result = player.play(&mut recording, &mut |observations| hand_out(observations, &mut sinks));
     for sink in &mut sinks {
         sink.flush();
+    }
+    drop(sinks);
+    if let Some(sender) = sender {
+        let lost = sender.stop(GRACE);
+        if lost > 0 {
+            eprintln!("cardlink-obs: spans that could not be sent to the OTLP collector: {lost}");
+        }
     }
     if args.metrics {
         print!("{}", registry.render());
@@ -69,5 +149,5 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
         let events = recording.events();
         eprintln!("{events} events in {took:.3} s: {:.0} events/s", events as f64 / took.max(f64::MIN_POSITIVE));
     }
-    result
+    result.map(|()| 0)
 }

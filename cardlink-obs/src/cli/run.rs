@@ -1,67 +1,140 @@
 //! `run`: watch, and serve what is measured.
 
-use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
+use super::{
+    CliError,
+    flags::{self, CommandArgs, ConfigArgs, Flags, Offer},
+    live, otlp,
+    reload::Reloader,
+};
 use crate::{
     agent::{Deserted, Run},
+    capture,
+    health::{Facts, Health},
+    logging,
+    observation::Stamp,
     server,
+    service::Manager,
     sink::{
         Sink,
         log::Log,
-        metrics::{Metrics, Registry, own::Own},
+        metrics::{Metrics, Registry, own::Own, page::Page},
+        otlp::{self as sink_otlp, Settings},
+        spans::{Contexts, Ids, RunSpan, Spans},
         text::{Filter, Text},
         wall::WallClock,
     },
+    track::Kept,
 };
 use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+
+/// The settings that `run` takes as flags: all that have one.
+#[derive(Debug, Clone)]
+pub struct Served;
+
+impl Offer for Served {
+    const SECTIONS: &'static [&'static str] =
+        &["watch", "metrics", "record", "log", "limits", "sessions", "tracing", "kernel"];
+}
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Where Prometheus scrapes.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
-    listen: SocketAddr,
-    /// Between two readings of the processes' figures; 0 for none.
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
-    sample_every: Duration,
-    /// Keep the events in a file, for `cardlink-obs replay`.
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// Begin a new file when this one has so many MiB; the old one becomes FILE.1. 0 for no limit.
-    #[arg(long, value_name = "MIB", default_value_t = 256)]
-    record_max_mib: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Print what happens, as `trace` does, instead of logging what fails.
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
-    selectors: SelectorArgs,
+    flags: Flags<Served>,
     #[command(flatten)]
-    log: LogArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    kernel: KernelArgs,
+    command: CommandArgs,
 }
 
+/// What is left is sent to the collector for so long at the end.
+const GRACE: Duration = Duration::from_millis(600);
+
 pub fn run(args: &RunArgs) -> Result<i32, CliError> {
-    args.log.start()?;
-    let mut live = live::start(&args.selectors, &args.kernel, &args.limits, args.sample_every)?;
-    let names = live::names(false)?;
+    let words = &args.command.command;
+    let inputs = args.flags.inputs(args.config.choice(), words);
+    let loaded = flags::load(&inputs)?;
+    let config = loaded.config.clone();
+    let logging = logging::start(&config.log)?;
+    flags::warn_of_strange(&loaded);
+    // What may fail comes before the probes are attached, and what needs privileges before they are dropped.
+    let bound = server::bind(&config)?;
+    let otlp = otlp::settings(&loaded)?;
+    let traces = otlp.as_ref().filter(|settings| settings.traces.is_some());
+    let ids = Ids::of_this_host();
+    let mut run = traces.and_then(|settings| begin(words, &ids, settings));
+    let tap = match (&config.record.file, config.record.ciphertext) {
+        (None, _) => Kept::None,
+        (Some(_), true) => Kept::Clear,
+        (Some(_), false) => Kept::All,
+    };
+    let what = live::What {
+        sample_every: config.metrics.sample_every,
+        tap,
+        reloads: true,
+        trace_context: traces.is_some(),
+        run: run.as_ref().map(RunSpan::trace_parent),
+    };
+    let mut live = live::start(&config, words, what)?;
+    if let Some(run) = &mut run {
+        run.released(live.released);
+    }
+    let names = live::names(&config, false)?;
     let registry = Arc::new(Registry::new());
-    let mut own = Own::new(Arc::clone(&registry), args.kernel.ring_kib * 1024);
+    let mut own = Own::new(Arc::clone(&registry), config.kernel.ring_kib * 1024);
     own.probes(live.capture.probes());
-    let server = server::start(args.listen, Arc::clone(&registry))?;
-    tracing::info!("metrics at http://{}/metrics", server.address);
-    let recorder =
-        args.record.as_deref().map(|path| live::recorder(path, args.record_max_mib << 20, &names)).transpose()?;
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)))];
+    let page = Page::start(Arc::clone(&registry))?;
+    let mut facts = Facts::new(Arc::clone(&registry), Arc::clone(&page));
+    facts.certificate.clone_from(&config.metrics.tls_certificate);
+    facts.ports.clone_from(&config.watch.port);
+    let facts = Arc::new(facts);
+    let health = Health::new(Arc::clone(&facts));
+    tracing::info!("metrics at {}", bound.url);
+    let url = bound.url.clone();
+    let server = bound.serve(Arc::clone(&page), health.clone())?;
+    if config.health.enabled {
+        health.configure(&config.health.checks)?;
+    }
+    let recorder = config
+        .record
+        .file
+        .as_deref()
+        .map(|path| live::recorder(path, config.record.max_mib << 20, &names, config.record.ciphertext))
+        .transpose()?;
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(names.clone()))];
+    let sender = otlp
+        .as_ref()
+        .map(|settings| sink_otlp::start(settings, Arc::clone(&registry), &live::host_name()))
+        .transpose()?;
+    if let (Some(settings), Some(sender)) = (&otlp, &sender) {
+        let spans = Spans::new(ids.clone(), names.clone(), settings.sampling);
+        sinks.extend(sender.sink(spans, WallClock::of_this_host()).map(|sink| Box::new(sink) as Box<dyn Sink>));
+    }
     if args.verbose {
         // It says all that the log would, and more readably.
         let out = anstream::AutoStream::auto(std::io::stdout());
         sinks.push(Box::new(Text::new(out, WallClock::of_this_host(), names, Filter::default())));
     } else {
-        sinks.push(Box::new(Log::new(names)));
+        sinks.push(Box::new(Log::new(names, traces.map(|_| Contexts::new(ids)))));
     }
-    let page = server.page();
+    let server = Arc::new(server);
+    let mut reloader = Reloader {
+        inputs,
+        started: loaded.clone(),
+        current: loaded,
+        logging,
+        vault: live.vault,
+        tap,
+        health: health.clone(),
+        server: Arc::clone(&server),
+    };
+    let own_connections = facts.own.clone();
+    let status = format!("watching; metrics at {url}");
+    let manager = &Manager::of_environment();
+    manager.ready(&status);
     let outcome = Run {
         capture: live.capture,
         pipeline: live.pipeline,
@@ -70,16 +143,43 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         command: live.command.take(),
         deserted: if live.open_ended { Deserted::Wait } else { Deserted::Tell },
         after_drain: Box::new(move |capture, pipeline, count| {
+            manager.alive();
+            facts.beat(capture.watched());
             if own.after_drain(capture, pipeline.open_streams(), count) || count > 0 {
                 page.changed();
             }
         }),
+        reload: Box::new(move |capture, pipeline| {
+            manager.reloading();
+            reloader.reload(capture, pipeline);
+            manager.ready(&status);
+        }),
+        own: own_connections,
     }
     .until_stopped(&live.signals)?;
+    manager.stopping();
+    health.stop();
     server.stop();
+    if let Some(sender) = sender {
+        if let Some(run) = run {
+            let span = run.end(Stamp::from_nanos(capture::now()), outcome.command);
+            sender.send(span, &WallClock::of_this_host());
+        }
+        let lost = sender.stop(GRACE);
+        if lost > 0 {
+            tracing::warn!("spans that could not be sent to the OTLP collector: {lost}");
+        }
+    }
     if let Some(recorder) = outcome.recorder {
         recorder.finish()?;
     }
     outcome.capture.leave();
     Ok(outcome.command.unwrap_or(0))
+}
+
+/// The span that the command is under, when there is one.
+fn begin(words: &[OsString], ids: &Ids, settings: &Settings) -> Option<RunSpan> {
+    let name = Path::new(words.first()?).file_name()?.to_string_lossy().into_owned();
+    let parent = std::env::var("TRACEPARENT").ok().and_then(|text| text.parse().ok());
+    Some(RunSpan::begin(ids, name, Stamp::from_nanos(capture::now()), parent, &settings.sampling))
 }

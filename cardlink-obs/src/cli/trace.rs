@@ -1,8 +1,15 @@
 //! `trace`: what happens, for people, or as JSON for programs.
 
-use super::{CliError, KernelArgs, LimitArgs, LogArgs, SelectorArgs, duration, live};
+use super::{
+    CliError,
+    flags::{self, CommandArgs, ConfigArgs, Flags, Offer},
+    live,
+};
 use crate::{
     agent::{Deserted, Run},
+    client::OwnConnections,
+    config::{Log, duration},
+    logging,
     sink::{
         Sink,
         json::Json,
@@ -10,6 +17,7 @@ use crate::{
         text::{Filter, Text},
         wall::WallClock,
     },
+    track::Kept,
 };
 use clap::Args;
 use std::{io, time::Duration};
@@ -59,27 +67,41 @@ impl ShowArgs {
     }
 }
 
+/// The settings that `trace` takes.
+#[derive(Debug, Clone)]
+pub struct Traced;
+
+impl Offer for Traced {
+    const SECTIONS: &'static [&'static str] = &["watch", "log", "limits", "sessions", "kernel"];
+    // The log file is the service's.
+    const BUT: &'static [&'static str] = &["log-file", "log-max-mib", "log-keep"];
+}
+
 #[derive(Debug, Args)]
 pub struct TraceArgs {
     #[command(flatten)]
-    selectors: SelectorArgs,
+    config: ConfigArgs,
+    #[command(flatten)]
+    flags: Flags<Traced>,
+    #[command(flatten)]
+    command: CommandArgs,
     #[command(flatten)]
     show: ShowArgs,
     /// Show PSK identities as they are, not as hashes.
     #[arg(long, help_heading = "What is shown")]
     clear_identities: bool,
-    #[command(flatten)]
-    log: LogArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    kernel: KernelArgs,
 }
 
 pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
-    args.log.start()?;
-    let live = live::start(&args.selectors, &args.kernel, &args.limits, Duration::ZERO)?;
-    let sink = args.show.sink(WallClock::of_this_host(), live::names(args.clear_identities)?);
+    let words = &args.command.command;
+    let loaded = flags::load(&args.flags.inputs(args.config.choice(), words))?;
+    let config = &loaded.config;
+    logging::start(&Log { file: None, ..config.log.clone() })?;
+    flags::warn_of_strange(&loaded);
+    let what =
+        live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
+    let live = live::start(config, words, what)?;
+    let sink = args.show.sink(WallClock::of_this_host(), live::names(config, args.clear_identities)?);
     let outcome = Run {
         capture: live.capture,
         pipeline: live.pipeline,
@@ -88,6 +110,8 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
         command: live.command,
         deserted: if live.open_ended { Deserted::Wait } else { Deserted::Stop },
         after_drain: Box::new(|_, _, _| {}),
+        reload: Box::new(|_, _| {}),
+        own: OwnConnections::default(),
     }
     .until_stopped(&live.signals)?;
     outcome.capture.leave();

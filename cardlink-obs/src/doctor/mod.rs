@@ -6,7 +6,10 @@ mod target_report;
 pub use host_report::{Finding, HostReport, Mark};
 pub use target_report::TargetReport;
 
-use crate::capture::selector::Selectors;
+use crate::capture::{
+    library::{LibraryVerdict, Tryout},
+    selector::Selectors,
+};
 
 /// Everything that `doctor` says.
 #[derive(Debug)]
@@ -22,7 +25,10 @@ pub fn examine(selectors: &Selectors, kernel: &crate::capture::loader::KernelSet
     let host = host_report::examine(kernel);
     let mut pids = if selectors.is_empty() { Vec::new() } else { selectors.matching(std::process::id()) };
     pids.sort_unstable();
-    Report { host, targets: pids.into_iter().map(target_report::examine).collect(), asked: !selectors.is_empty() }
+    let mut tryout = (host.works && !pids.is_empty()).then(|| Tryout::new(kernel).ok()).flatten();
+    let mut plaintext = |pid| tryout.as_mut().map(|tryout| tryout.on(pid)).unwrap_or_default();
+    let targets = pids.into_iter().map(|pid| target_report::examine(pid, plaintext(pid))).collect();
+    Report { host, targets, asked: !selectors.is_empty() }
 }
 
 impl Report {
@@ -45,9 +51,11 @@ impl Report {
         }
         let tls = self.targets.iter().any(|target| !target.listens.is_empty() || target.connections > 0);
         let at = self.targets.iter().any(|target| !target.ttys.is_empty());
+        let probed = |target: &TargetReport| target.plaintext.iter().any(|probe| probe.verdict == LibraryVerdict::Ok);
+        let contents = if self.targets.iter().any(probed) { "yes" } else { "with --psk-file" };
         match (tls, at) {
-            (true, true) => String::from("handshakes yes, AT commands yes; contents of TLS sessions no."),
-            (true, false) => String::from("handshakes yes; contents of TLS sessions no."),
+            (true, true) => format!("handshakes yes, AT commands yes; contents of TLS sessions {contents}."),
+            (true, false) => format!("handshakes yes; contents of TLS sessions {contents}."),
             (false, true) => String::from("AT commands yes."),
             (false, false) => String::from("watched, but it has no TCP socket and no tty open now."),
         }

@@ -1,7 +1,11 @@
 //! One program: what it is, what it has open, what of it cannot be seen.
 
 use super::host_report::{Finding, Mark};
-use crate::capture::{host, sockets, ttys};
+use crate::capture::{
+    host,
+    library::{self, LibraryVerdict},
+    sockets, ttys,
+};
 use std::{collections::BTreeSet, fs, io::Read as _, net::SocketAddr, path::Path};
 
 /// TLS libraries, by the beginning of their file's name.
@@ -27,10 +31,12 @@ pub struct TargetReport {
     pub connections: usize,
     pub libraries: Vec<String>,
     pub ttys: Vec<String>,
+    /// Probes for plaintext that were tried out.
+    pub plaintext: Vec<library::Finding>,
     pub findings: Vec<Finding>,
 }
 
-pub fn examine(pid: u32) -> TargetReport {
+pub fn examine(pid: u32, plaintext: Vec<library::Finding>) -> TargetReport {
     let descriptors = host::descriptors(pid);
     let sockets = sockets::of(pid);
     let inodes: BTreeSet<u64> = descriptors.iter().filter_map(|(_, link)| host::socket_inode(link)).collect();
@@ -50,8 +56,7 @@ pub fn examine(pid: u32) -> TargetReport {
     let libraries = libraries(pid);
     if !listens.is_empty() || connections > 0 {
         findings.push(Finding::new(Mark::Good, "handshakes: from the wire, whatever the TLS library"));
-        let sealed = "contents of TLS sessions: not in this version (only NULL suites are in the clear on the wire)";
-        findings.push(Finding::new(Mark::None, sealed));
+        findings.extend(contents(&plaintext));
     }
     if !ttys.is_empty() {
         findings.push(Finding::new(Mark::Good, "AT commands: from the tty's reads and writes"));
@@ -64,8 +69,53 @@ pub fn examine(pid: u32) -> TargetReport {
         connections,
         libraries,
         ttys: ttys.into_iter().collect(),
+        plaintext,
         findings,
     }
+}
+
+/// Whether plaintext can be had from the TLS libraries.
+fn contents(plaintext: &[library::Finding]) -> Vec<Finding> {
+    let mut files: Vec<&str> = plaintext.iter().map(|probe| probe.file.as_str()).collect();
+    files.dedup();
+    if files.is_empty() {
+        let none =
+            "contents of TLS sessions: plain PSK suites with --psk-file; it has no TLS library that can be probed";
+        return vec![Finding::new(Mark::None, none)];
+    }
+    let mut findings = Vec::new();
+    for file in files {
+        let of_file = || plaintext.iter().filter(|probe| probe.file == file);
+        let libraries: BTreeSet<String> =
+            of_file().filter_map(|probe| probe.site.library).map(|library| library.to_string()).collect();
+        let what = format!("{} ({file})", libraries.into_iter().collect::<Vec<_>>().join(", "));
+        findings.push(match of_file().find(|probe| probe.verdict != LibraryVerdict::Ok) {
+            None => Finding::new(
+                Mark::Good,
+                format!("contents of TLS sessions: plain PSK suites with --psk-file, others by probes in {what}"),
+            ),
+            Some(probe) => {
+                let mark = if matches!(probe.verdict, LibraryVerdict::Broken(_)) { Mark::Warn } else { Mark::None };
+                let reason = probe.verdict.reason().unwrap_or_default();
+                Finding::new(
+                    mark,
+                    format!(
+                        "contents of TLS sessions: plain PSK suites with --psk-file; not by probes in {what}: {reason}"
+                    ),
+                )
+            }
+        });
+        let stepped: Vec<&str> = of_file()
+            .filter(|probe| probe.site.stepped)
+            .flat_map(|probe| &probe.site.functions)
+            .map(String::as_str)
+            .collect();
+        if !stepped.is_empty() {
+            let text = format!("probes would cost it some 10 µs more for each call of {}", stepped.join(", "));
+            findings.push(Finding::new(Mark::None, text));
+        }
+    }
+    findings
 }
 
 /// Libraries that matter, from the process's mappings.
@@ -97,7 +147,10 @@ fn blind_ways(pid: u32, links: &[&str]) -> Vec<Finding> {
             .push(Finding::new(Mark::Bad, "is a 32-bit program: its system calls cannot be seen on a 64-bit kernel"));
     }
     if let Some(filter) = seccomp(pid) {
-        findings.push(Finding::new(Mark::None, format!("has a seccomp {filter}: tracepoints are not affected by it")));
+        let text = format!(
+            "has a seccomp {filter}: tracepoints are not affected by it; whether probes in libraries are is tried out"
+        );
+        findings.push(Finding::new(Mark::None, text));
     }
     findings
 }

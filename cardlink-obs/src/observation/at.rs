@@ -1,6 +1,6 @@
 //! AT dialogues (ITU-T V.250, 3GPP TS 27.007, TS 27.005).
 
-use super::{Process, Stamp};
+use super::{Device, DeviceType, Process, Stamp};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,17 @@ pub struct Tty {
     pub process: Arc<Process>,
     /// Its path, `/dev/ttyUSB2` or `/dev/pts/3`.
     pub path: Arc<str>,
+    /// What is behind it: by its path, when nothing else tells it from others.
+    pub device: Arc<Device>,
+}
+
+impl Tty {
+    /// A tty of which no more is known than its path.
+    pub fn new(process: Arc<Process>, path: &str) -> Self {
+        let path: Arc<str> = Arc::from(path);
+        let device = Device { kind: DeviceType::Modem, name: Arc::clone(&path), serial: None };
+        Self { process, path, device: Arc::new(device) }
+    }
 }
 
 /// The final result code of an AT command, or what took its place.
@@ -41,6 +52,13 @@ pub enum AtResult {
     Timeout,
     /// The device went away (hang-up, I/O error) before the answer.
     Hangup,
+}
+
+impl AtResult {
+    /// The command was not done.
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::Ok | Self::Connect)
+    }
 }
 
 impl fmt::Display for AtResult {

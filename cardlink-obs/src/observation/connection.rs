@@ -26,8 +26,13 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PeerAddress {
     Ip(SocketAddr),
-    /// A unix socket; the path when it is known.
-    Unix(Option<Arc<str>>),
+    /// A unix socket.
+    Unix {
+        /// Where it has a name.
+        path: Option<Arc<str>>,
+        /// Tells it apart from others; the same whoever sees it.
+        socket: u64,
+    },
 }
 
 impl fmt::Display for PeerAddress {
@@ -39,8 +44,8 @@ impl fmt::Display for PeerAddress {
                 None => write!(f, "{v6}"),
             },
             Self::Ip(v4) => write!(f, "{v4}"),
-            Self::Unix(Some(path)) => write!(f, "unix:{path}"),
-            Self::Unix(None) => f.write_str("unix"),
+            Self::Unix { path: Some(path), .. } => write!(f, "unix:{path}"),
+            Self::Unix { path: None, .. } => f.write_str("unix"),
         }
     }
 }

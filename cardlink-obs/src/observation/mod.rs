@@ -3,19 +3,45 @@
 //! Everything nearer the kernel produces [`Observation`]s, everything further down consumes them. This
 //! module uses nothing but `std`; a test checks that. See `docs/architecture.md`.
 
+mod adb;
 mod at;
 mod connection;
+mod database;
+mod device;
+mod finding;
+mod function;
 mod handshake;
+mod plaintext;
 mod process;
+mod session;
 mod stamp;
+mod test;
+mod trace_parent;
+mod trigger;
 
+pub use adb::{AdbOperation, AdbResult, Chosen, ListedPhone, PhoneList};
 pub use at::{AtCommand, AtResult, AtUnsolicited, Interface, ProgramWait, Tty};
 pub use connection::{Connection, ConnectionClosed, ConnectionOutcome, PeerAddress, Role};
+pub use database::{DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Query};
+pub use device::{
+    CardSession, Carrier, Continued, Device, DeviceApdu, DeviceChange, DeviceEvent, DeviceFinding, DeviceOperation,
+    SerialNumber, Share,
+};
+pub use finding::{Finding, FindingKind, Severity};
+pub use function::{Call, FunctionCall};
 pub use handshake::{
     CipherSuite, Extensions, Failure, FailureReason, Flight, Handshake, Phases, PskIdentity, Side, TlsVersion,
 };
+pub use plaintext::{Plaintext, PlaintextWay, Sealed};
 pub use process::{Process, ProcessSample, TargetChange, TargetEvent};
+pub use session::{
+    AgentId, Apdu, DeviceType, Exchange, Script, ScriptKind, Session, SessionOpened, SessionReason, SessionStatus,
+    SessionTime, SessionType,
+};
 pub use stamp::Stamp;
+pub use test::{Test, TestOutcome, TestParameters, TestPhases, TestSource, TestSuite};
+pub use trace_parent::{NoTraceParent, TraceParent};
+pub use trigger::{Trigger, TriggerType};
 
 use std::sync::Arc;
 
@@ -28,12 +54,28 @@ pub enum Observation {
     ConnectionClosed(Box<ConnectionClosed>),
     /// A TLS handshake ended, well or badly.
     Handshake(Box<Handshake>),
+    /// Whether, and how, the connection can be read.
+    Plaintext(Box<Plaintext>),
+    /// An HTTP request and its response.
+    Exchange(Box<Exchange>),
+    /// A command script was answered, or never will be.
+    Script(Box<Script>),
+    /// A session of remote administration began.
+    SessionOpened(Box<SessionOpened>),
+    /// A session of remote administration ended.
+    Session(Box<Session>),
+    /// One side broke the specification, or does what it should not.
+    Finding(Box<Finding>),
     /// An AT command got its final result code, or never will.
     AtCommand(Box<AtCommand>),
     /// The modem spoke without being asked (unsolicited result code).
     AtUnsolicited(Box<AtUnsolicited>),
     /// A program went on waiting after its answer was complete.
     ProgramWait(Box<ProgramWait>),
+    /// A test ended.
+    Test(Box<Test>),
+    /// All tests of a suite have ended.
+    TestSuite(Box<TestSuite>),
     /// Figures of a watched process, or of the agent itself.
     Process(Box<ProcessSample>),
     /// A target appeared or went away.
@@ -42,6 +84,26 @@ pub enum Observation {
     Incomplete(Box<Incomplete>),
     /// Something that the probes cannot see was detected (`io_uring`, kTLS, …).
     Blind(Box<Blind>),
+    /// A function that the user named returned, and no other call is around it.
+    Function(Box<FunctionCall>),
+    /// A device answered an APDU, or did not.
+    DeviceApdu(Box<DeviceApdu>),
+    /// A program asked something else of a device, or it failed by itself.
+    DeviceOperation(Box<DeviceOperation>),
+    /// A device came or went, or its card did.
+    DeviceChange(Box<DeviceChange>),
+    /// A device is used as it should not be.
+    DeviceFinding(Box<DeviceFinding>),
+    /// A request to the adb server, or through it to a phone, has its result.
+    AdbOperation(Box<AdbOperation>),
+    /// An adb server said which phones it knows.
+    PhoneList(Box<PhoneList>),
+    /// A message that asks a card for a session was handed to a modem.
+    Trigger(Arc<Trigger>),
+    /// A database was asked something, and answered.
+    Query(Box<Query>),
+    /// A connection to a database became ready, failed, or ended.
+    DatabaseConnection(Box<DatabaseConnection>),
 }
 
 /// A loss that a stream noticed.
@@ -49,7 +111,7 @@ pub enum Observation {
 pub struct Incomplete {
     pub at: Stamp,
     pub target: Arc<str>,
-    /// What lost bytes: `tls`, `at`, `tcp`.
+    /// What lost bytes: `tls`, `at`, `tcp`, `pcsc`.
     pub source: &'static str,
     /// How many bytes are missing; 0 when it cannot be known.
     pub bytes: u64,
@@ -71,6 +133,8 @@ pub enum BlindWay {
     Sendfile,
     Splice,
     Compat32,
+    /// A tty in multiplexed mode (`AT+CMUX`, TS 27.010): what goes on inside is not followed.
+    Multiplexed,
 }
 
 impl BlindWay {
@@ -82,6 +146,7 @@ impl BlindWay {
             Self::Sendfile => "sendfile",
             Self::Splice => "splice",
             Self::Compat32 => "compat_32bit",
+            Self::Multiplexed => "cmux",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Watched processes and their figures.
 
-use super::Stamp;
+use super::{Stamp, TraceParent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct TargetChange {
     pub at: Stamp,
     pub process: Arc<Process>,
     pub event: TargetEvent,
+    /// `TRACEPARENT` of its environment, when that was looked for.
+    pub trace_parent: Option<TraceParent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,23 +2,39 @@
 //! observations, live or from a recording.
 
 mod fuzz;
+mod fuzz_admin;
+mod modems;
 mod pairs;
+mod refine;
+mod serving;
+#[cfg(test)]
+mod tests;
+mod tracked;
+mod unbound;
+mod usb;
 
 pub use fuzz::fuzz;
+pub use fuzz_admin::fuzz_admin;
 
 use crate::{
-    event::{Endpoint, Event, Figures, Holder, Origin, ProcessOrigin, RawCall, StreamId},
+    event::{Endpoint, Event, Figures, Holder, Origin, Plain, ProcessOrigin, RawCall, StreamId},
     observation::{
-        Blind, BlindWay, Connection, Incomplete, Observation, PeerAddress, Process, ProcessSample, Role, Stamp,
-        TargetChange, TargetEvent, Tty,
+        Blind, BlindWay, Connection, FunctionCall, Incomplete, Observation, PeerAddress, Process, ProcessSample, Role,
+        Stamp, TargetChange, TargetEvent, TraceParent,
     },
-    protocol::at::AtVerdict,
-    stream::{Assembler, Direction, Ended, Entry, Item, Table},
-    track::{AtSettings, AtTracker, ConnectionSettings, ConnectionTracker},
+    stream::{Assembler, Direction, Ended, Entry, Item, Table, Transport},
+    track::{
+        AtSettings, AtTracker, ConnectionSettings, ConnectionTracker, Devices, Dialogues, Functions, Phones, Returned,
+        Sessions, Tap, Tapped, TestRuns,
+    },
 };
 use cardlink_obs_common::blind;
+use modems::Modems;
 use pairs::Pairs;
+use serving::Serving;
 use std::{collections::HashMap, sync::Arc, time::Duration};
+use tracked::{Tracked, Tracker, Wanted};
+use unbound::Unbound;
 
 /// How often trackers are told that time passes.
 const TICK_EVERY: u64 = 250_000_000;
@@ -27,10 +43,25 @@ const TICK_EVERY: u64 = 250_000_000;
 pub const OWN_TARGET: &str = "cardlink-obs";
 
 /// Limits and switches of the trackers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PipelineSettings {
     pub connection: ConnectionSettings,
     pub at: AtSettings,
+    /// How long a session whose link dropped waits for its card.
+    pub resume_window: Duration,
+    /// How long after its trigger a session may begin; zero when none is looked for.
+    pub trigger_window: Duration,
+}
+
+impl Default for PipelineSettings {
+    fn default() -> Self {
+        Self {
+            connection: ConnectionSettings::default(),
+            at: AtSettings::default(),
+            resume_window: Duration::from_secs(30),
+            trigger_window: Duration::from_mins(1),
+        }
+    }
 }
 
 /// What capture is asked to do about streams.
@@ -40,42 +71,73 @@ pub struct Orders {
     pub released: Vec<u64>,
     /// Nothing more is wanted of these.
     pub quiet: Vec<u64>,
-}
-
-enum Tracked {
-    Connection(Box<ConnectionTracker>),
-    At { tracker: Box<AtTracker>, quiet: bool },
-}
-
-impl Tracked {
-    fn on(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
-        match self {
-            Self::Connection(tracker) => tracker.on(item, out),
-            Self::At { tracker, .. } => tracker.on(item, out),
-        }
-    }
+    /// Every byte is wanted of these.
+    pub whole: Vec<u64>,
+    /// Every byte of this direction is wanted of these, and none of the other.
+    pub one_way: Vec<(u64, Direction)>,
+    /// Processes with a connection that cannot be read from the wire.
+    pub needs_library: Vec<u32>,
 }
 
 /// The state of everything that is under way.
-#[derive(Default)]
 pub struct Pipeline {
     settings: PipelineSettings,
     processes: HashMap<u32, Arc<Process>>,
+    /// Of the process that is told of next.
+    trace_parent: Option<(u32, TraceParent)>,
     streams: Table<Tracked>,
     connections: u64,
     last_tick: u64,
     orders: Orders,
     pairs: Pairs,
+    devices: Devices,
+    sessions: Sessions,
+    phones: Phones,
+    tapped: Vec<Event<'static>>,
+    unbound: Unbound,
+    serving: Serving,
+    functions: Functions,
+    modems: Modems,
+    runs: TestRuns,
 }
 
 impl Pipeline {
     pub fn new(settings: PipelineSettings) -> Self {
-        Self { settings, ..Self::default() }
+        Self {
+            sessions: Sessions::new(settings.resume_window, settings.trigger_window),
+            settings,
+            processes: HashMap::new(),
+            trace_parent: None,
+            streams: Table::default(),
+            connections: 0,
+            last_tick: 0,
+            orders: Orders::default(),
+            pairs: Pairs::default(),
+            devices: Devices::default(),
+            phones: Phones::default(),
+            tapped: Vec::new(),
+            unbound: Unbound::default(),
+            serving: Serving::default(),
+            functions: Functions::default(),
+            modems: Modems::default(),
+            runs: TestRuns::default(),
+        }
+    }
+
+    /// Other limits, for connections and ttys that are opened from now on.
+    pub fn reconfigure(&mut self, settings: PipelineSettings) {
+        self.sessions.set_windows(settings.resume_window, settings.trigger_window);
+        self.settings = settings;
     }
 
     /// What capture is to do since this was last asked.
     pub fn take_orders(&mut self) -> Orders {
         std::mem::take(&mut self.orders)
+    }
+
+    /// The plaintext that was found since this was last asked, as events for a recorder.
+    pub fn take_tapped(&mut self) -> Vec<Event<'static>> {
+        std::mem::take(&mut self.tapped)
     }
 
     /// Whether a stream of this identity is open.
@@ -92,18 +154,9 @@ impl Pipeline {
     pub fn handle(&mut self, event: &Event<'_>, out: &mut Vec<Observation>) {
         let before = out.len();
         self.take(event, out);
-        for observation in out.iter_mut().skip(before) {
-            match observation {
-                Observation::ConnectionOpened(connection) => self.pairs.opened(connection),
-                Observation::Handshake(handshake) => {
-                    handshake.counted_elsewhere = self.pairs.counted_elsewhere(&handshake.connection);
-                }
-                Observation::ConnectionClosed(closed) => {
-                    closed.counted_elsewhere = self.pairs.counted_elsewhere(&closed.connection);
-                    self.pairs.closed(&closed.connection, event.at());
-                }
-                _ => {}
-            }
+        self.refine(out, before, event.at());
+        if let Event::Tick { now } = event {
+            self.sessions.tick(Stamp::from_nanos(*now), out);
         }
     }
 
@@ -117,17 +170,27 @@ impl Pipeline {
                 self.opened(*at, *holder, *stream, Some(endpoint), *origin, out);
             }
             Event::Data(data) => {
+                self.serving.moved(data.holder.tgid, data.call.tid, data.stream);
                 let entry = self.entry(data.holder, data.stream, data.call.exit, out);
                 if let Some(entry) = entry {
                     let Entry { assembler, value, .. } = entry;
                     assembler.push(data, &mut |item| value.on(&item, out));
-                    if let Tracked::At { tracker, quiet } = value
-                        && !*quiet
-                        && tracker.verdict() == AtVerdict::NotAt
-                    {
-                        *quiet = true;
-                        self.orders.quiet.push(data.stream.identity);
+                    let news = value.news();
+                    let (found, needs_library) = value
+                        .connection()
+                        .map_or_else(Default::default, |tracker| (tracker.take_tapped(), tracker.needs_library()));
+                    match news {
+                        Some(Wanted::Nothing) => self.orders.quiet.push(data.stream.identity),
+                        Some(Wanted::All) => self.orders.whole.push(data.stream.identity),
+                        Some(Wanted::Only(direction)) => self.orders.one_way.push((data.stream.identity, direction)),
+                        Some(Wanted::Some) | None => {}
                     }
+                    if needs_library {
+                        self.orders.needs_library.push(data.holder.tgid);
+                    }
+                    tapped(found, data.holder, data.stream, &mut self.tapped);
+                    self.unbound.wire(data);
+                    self.bound_late(out);
                 }
             }
             Event::Eof { holder, stream, call } => {
@@ -147,7 +210,34 @@ impl Pipeline {
             Event::Polled { holder, stream, call } => {
                 self.item(*holder, *stream, *call, out, |assembler, call| Item::Polled(assembler.call(call)));
             }
+            Event::Plain(plain) if plain.stream.identity == 0 => {
+                self.unbound.plain(plain);
+                self.bound_late(out);
+            }
+            Event::Plain(plain) => self.plain(plain, out),
+            Event::Content { stream, call, note } => {
+                if let Some(Entry { assembler, value, .. }) = self.streams.find(*stream)
+                    && let Some(tracker) = value.connection()
+                {
+                    tracker.recorded(note, assembler.call(*call), out);
+                }
+            }
+            Event::Transport { at, stream, round_trip, retransmits } => {
+                if let Some(entry) = self.streams.find(*stream) {
+                    let round_trip = (*round_trip > 0).then(|| Duration::from_nanos(*round_trip));
+                    entry.value.on(
+                        &Item::Transport(Transport {
+                            at: Stamp::from_nanos(*at),
+                            round_trip,
+                            retransmits: *retransmits,
+                        }),
+                        out,
+                    );
+                }
+            }
             Event::Closed { at, holder, stream, last, bytes_read, bytes_written } => {
+                self.unbound.ending(stream.identity);
+                self.bound_late(out);
                 if let Some(ended) = self.streams.close(*holder, *stream, *at, *last) {
                     // After the last close the kernel side has forgotten it already, and its identity may be another's.
                     self.ended(ended, Some((*bytes_read, *bytes_written)), !*last, out);
@@ -165,22 +255,74 @@ impl Pipeline {
             Event::Sample { at, pid, own, figures } => self.sample(*at, *pid, *own, *figures, out),
             Event::Lost { at, events } => self.lost(*at, *events, out),
             Event::Tick { now } => self.tick(*now, out),
+            Event::Test { at, pid, note } => {
+                let process = self.process(*pid);
+                self.runs.note(&process, note, Stamp::from_nanos(*at), out);
+            }
+            Event::Report { at, pid, bytes } => {
+                let process = self.process(*pid);
+                self.runs.report(&process, bytes, Stamp::from_nanos(*at), out);
+            }
+            Event::Called { at, enter, pid, tid, name, nested } => {
+                let call =
+                    Returned { name, start: Stamp::from_nanos(*enter), end: Stamp::from_nanos(*at), nested: *nested };
+                self.called(*pid, *tid, call, out);
+            }
+            Event::TtyNamed { path, name, serial, .. } => self.modems.named(path, name, serial.as_deref()),
+            Event::TtyGone { at, path } => self.modems.gone(path, Stamp::from_nanos(*at), out),
+            Event::Phone { at, name, serial, there } => out.push(usb::phone(*at, name, serial.as_deref(), *there)),
+            Event::TraceContext { pid, parent, .. } => {
+                self.trace_parent = parent.parse().ok().map(|parent| (*pid, parent));
+            }
         }
+    }
+
+    /// A named function returned.
+    fn called(&mut self, pid: u32, tid: u32, call: Returned<'_>, out: &mut Vec<Observation>) {
+        let process = self.process(pid);
+        let mut complete = Vec::new();
+        self.functions.returned(&process, tid, call, &mut complete);
+        if complete.is_empty() {
+            return;
+        }
+        let session = self.session_of_thread(pid, tid);
+        out.extend(complete.into_iter().map(|call| Observation::Function(Box::new(FunctionCall { session, ..call }))));
+    }
+
+    /// Plaintext whose connection has become known.
+    fn bound_late(&mut self, out: &mut Vec<Observation>) {
+        for plain in self.unbound.take_ready() {
+            self.plain(&plain, out);
+        }
+    }
+
+    /// Plaintext of a library's call, or of a recording.
+    fn plain(&mut self, plain: &Plain<'_>, out: &mut Vec<Observation>) {
+        let Some(Entry { assembler, value, .. }) = self.streams.find(plain.stream) else { return };
+        let Some(tracker) = value.connection() else { return };
+        let direction = if plain.write { Direction::Write } else { Direction::Read };
+        let missing = plain.total.saturating_sub(plain.bytes.len() as u64);
+        let call = assembler.call(plain.call);
+        tracker.plain(plain.source, direction, call, &plain.bytes, missing, out);
+        let found = tracker.take_tapped();
+        tapped(found, plain.holder, plain.stream, &mut self.tapped);
     }
 
     /// The agent stops: everything that is open ends here.
     pub fn finish(&mut self, at: u64, out: &mut Vec<Observation>) {
-        for ended in self.streams.drain(at) {
-            if let Tracked::Connection(mut tracker) = ended.value {
-                tracker.finish(Stamp::from_nanos(at), out);
-            }
+        let before = out.len();
+        for mut ended in self.streams.drain(at) {
+            ended.value.finish(Stamp::from_nanos(at), out);
         }
+        self.refine(out, before, at);
+        self.sessions.finish(out);
+        self.runs.finish(Stamp::from_nanos(at), out);
     }
 
     /// Events were lost: those of what is under way may be among them.
     fn lost(&mut self, at: u64, events: u64, out: &mut Vec<Observation>) {
         for entry in self.streams.iter_mut() {
-            if let Tracked::Connection(tracker) = &mut entry.value {
+            if let Some(tracker) = entry.value.connection() {
                 tracker.may_lack();
             }
         }
@@ -210,18 +352,32 @@ impl Pipeline {
             ProcessOrigin::Found => TargetEvent::Found,
             ProcessOrigin::Forked { parent } => {
                 self.streams.fork(parent, pid);
+                self.runs.forked(parent, pid);
                 TargetEvent::Started
             }
             ProcessOrigin::Exec => TargetEvent::Started,
         };
-        out.push(Observation::Target(Box::new(TargetChange { at: Stamp::from_nanos(at), process, event })));
+        let trace_parent = self.trace_parent.take().filter(|(of, _)| *of == pid).map(|(_, parent)| parent);
+        out.push(Observation::Target(Box::new(TargetChange {
+            at: Stamp::from_nanos(at),
+            process,
+            event,
+            trace_parent,
+        })));
     }
 
     fn process_ended(&mut self, at: u64, pid: u32, out: &mut Vec<Observation>) {
+        self.unbound.process_ended(pid);
+        self.serving.process_ended(pid);
+        self.runs.process_ended(pid, Stamp::from_nanos(at), out);
         let ended = self.streams.process_ended(pid, at);
         self.all_ended(ended, out);
         if let Some(process) = self.processes.remove(&pid) {
-            let change = TargetChange { at: Stamp::from_nanos(at), process, event: TargetEvent::Ended };
+            let mut calls = Vec::new();
+            self.functions.process_ended(&process, &mut calls);
+            out.extend(calls.into_iter().map(|call| Observation::Function(Box::new(call))));
+            let change =
+                TargetChange { at: Stamp::from_nanos(at), process, event: TargetEvent::Ended, trace_parent: None };
             out.push(Observation::Target(Box::new(change)));
         }
     }
@@ -253,17 +409,24 @@ impl Pipeline {
                 _ => None,
             };
             if let Some(path) = path {
-                let tty = Arc::new(Tty { process, path: Arc::from(path) });
-                return Tracked::At { tracker: Box::new(AtTracker::new(tty, settings.at)), quiet: false };
+                let tty = Arc::new(self.modems.tty(process, path));
+                return Tracked::new(Tracker::At(Box::new(AtTracker::new(tty, settings.at))));
             }
             let connection = connection(number, process, endpoint, origin, at);
             made = Some(Arc::clone(&connection));
-            Tracked::Connection(Box::new(ConnectionTracker::new(connection, settings.connection)))
+            Tracked::new(if let Some(Endpoint::Unix { .. }) = endpoint {
+                Tracker::Local(Box::new(Dialogues::new(connection, settings.connection.dialogue)))
+            } else {
+                Tracker::Connection(Box::new(ConnectionTracker::new(connection, settings.connection.clone())))
+            })
         });
         self.all_ended(ended, out);
         if let Some(connection) = made {
             self.connections = number;
-            out.push(Observation::ConnectionOpened(connection));
+            self.pairs.opened(&connection);
+            if !matches!(endpoint, Some(Endpoint::Unix { .. })) {
+                out.push(Observation::ConnectionOpened(connection));
+            }
         }
     }
 
@@ -311,13 +474,25 @@ impl Pipeline {
         let before = out.len();
         let (read, written) = bytes.unwrap_or_else(|| ended.assembler.positions());
         let lacking = ended.assembler.lacking(read, written);
-        if let Tracked::Connection(tracker) = &mut ended.value
+        if let Some(tracker) = ended.value.connection()
             && (ended.unseen || lacking > 0)
             && tracker.may_lack()
         {
             out.push(tracker.incomplete(Stamp::from_nanos(ended.at), lacking));
         }
         ended.value.on(&Item::Closed { at: Stamp::from_nanos(ended.at) }, out);
+        match &mut ended.value.tracker {
+            Tracker::Connection(tracker) => {
+                if let Some(script) = tracker.take_left() {
+                    self.sessions.left(tracker.connection().number, script);
+                }
+            }
+            Tracker::Local(tracker) => {
+                self.pairs.closed(tracker.connection(), ended.at);
+                self.devices.closed(tracker.connection().number);
+            }
+            Tracker::At(_) => {}
+        }
         // The kernel counted what it did not tell.
         for observation in out.iter_mut().skip(before) {
             if let Observation::ConnectionClosed(closed) = observation {
@@ -326,6 +501,7 @@ impl Pipeline {
                 closed.incomplete |= ended.assembler.lost();
             }
         }
+        self.unbound.ended(ended.id.identity);
         if release {
             self.orders.released.push(ended.id.identity);
         }
@@ -378,6 +554,27 @@ impl Pipeline {
     }
 }
 
+/// Moves what a recorder is to know to the events for it.
+fn tapped(found: Vec<Tapped>, holder: Holder, stream: StreamId, events: &mut Vec<Event<'static>>) {
+    for Tapped { call, what } in found {
+        let call = RawCall { enter: call.enter.as_nanos(), exit: call.exit.as_nanos(), tid: call.tid, polled: 0 };
+        events.push(match what {
+            Tap::Note(note) => Event::Content { stream, call, note },
+            Tap::Plain { source, direction, bytes } => Event::Plain(Plain {
+                holder,
+                stream,
+                session: 0,
+                call,
+                write: direction == Direction::Write,
+                source,
+                offset: 0,
+                total: bytes.len() as u64,
+                bytes: bytes.into(),
+            }),
+        });
+    }
+}
+
 fn connection(
     number: u64,
     process: Arc<Process>,
@@ -385,15 +582,24 @@ fn connection(
     origin: Origin,
     at: u64,
 ) -> Arc<Connection> {
-    let (local, peer) = match endpoint {
-        Some(Endpoint::Tcp { local, peer }) => (Some(PeerAddress::Ip(*local)), Some(PeerAddress::Ip(*peer))),
-        _ => (None, None),
-    };
     let at = Stamp::from_nanos(at);
-    let (role, opened) = match origin {
+    let (mut role, opened) = match origin {
         Origin::Existing => (None, None),
         Origin::Accepted => (Some(Role::Server), Some(at)),
         Origin::Connected => (Some(Role::Client), Some(at)),
+    };
+    let (local, peer) = match endpoint {
+        Some(Endpoint::Tcp { local, peer }) => (Some(PeerAddress::Ip(*local)), Some(PeerAddress::Ip(*peer))),
+        Some(Endpoint::Unix { path, named, own, peer }) => {
+            // Who connects rarely has a name, who listens always.
+            role = role.or(Some(if *named { Role::Server } else { Role::Client }));
+            let name = |has: bool| has.then(|| Arc::from(path.as_str()));
+            (
+                Some(PeerAddress::Unix { path: name(*named), socket: *own }),
+                Some(PeerAddress::Unix { path: name(!*named), socket: *peer }),
+            )
+        }
+        _ => (None, None),
     };
     Arc::new(Connection { number, process, local, peer, role, opened, first_seen: at })
 }

@@ -1,10 +1,15 @@
-//! What becomes of observations: metrics, live view, JSON, recording. The only code that knows prometheus.
+//! What becomes of observations: metrics, traces, live view, JSON, recording. The only code that knows prometheus and
+//! opentelemetry.
 
+mod dialogue_mask;
 pub mod json;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod otlp;
+mod plain_mask;
 pub mod recording;
+pub mod spans;
 pub mod text;
 pub mod wall;
 
@@ -17,3 +22,6 @@ pub trait Sink {
     /// A batch is over: whatever is held back may go out now.
     fn flush(&mut self) {}
 }
+
+#[cfg(test)]
+mod device_tests;

@@ -1,6 +1,6 @@
 //! Names for what must not be shown as it is: an alias, or a keyed hash that two nights have in common.
 
-use crate::observation::PskIdentity;
+use crate::observation::{AgentId, Device, PskIdentity, SerialNumber, TestParameters};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::{
@@ -18,8 +18,14 @@ const KEY_BYTES: usize = 32;
 /// Hash bytes that are shown: 12 digits.
 const SHOWN: usize = 6;
 
+/// Digits of the hash of a serial number that are shown.
+const SHOWN_OF_SERIAL: usize = 6;
+
 /// First byte of an identity that a recording holds in place of the real one: the rest are bytes of its hash.
 pub const MASKED: u8 = 0;
+
+/// First byte of an agent id, or of a serial number, that a recording holds in place of the real one.
+pub const MASKED_AGENT: u8 = b'~';
 
 /// Turns identities into names.
 #[derive(Clone)]
@@ -80,6 +86,78 @@ impl Names {
         }
         let room = bytes.len().saturating_sub(1);
         shown(self.hash(bytes).get(..room.min(SHOWN)).unwrap_or_default())
+    }
+
+    /// The name of an agent id: itself when asked for in clear, else a keyed hash.
+    pub fn agent(&self, agent: &AgentId) -> String {
+        let bytes = agent.expose();
+        let shown =
+            |digits: &[u8]| format!("agent-{}", String::from_utf8_lossy(digits.get(..2 * SHOWN).unwrap_or(digits)));
+        if let Some((&MASKED_AGENT, digits)) = bytes.split_first() {
+            return shown(digits);
+        }
+        if self.clear {
+            return String::from_utf8_lossy(bytes)
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect();
+        }
+        shown(self.mask_agent(bytes).get(1..).unwrap_or_default())
+    }
+
+    /// The name of a device: with a keyed hash in place of its serial number, or with the number itself when asked for in
+    /// clear.
+    pub fn device(&self, device: &Device) -> String {
+        match device.serial.as_ref().map(|serial| self.serial(serial)) {
+            Some(serial) if device.name.is_empty() => serial,
+            Some(serial) => format!("{} ({serial})", device.name),
+            None => device.name.to_string(),
+        }
+    }
+
+    /// The name of a serial number.
+    pub fn serial(&self, serial: &SerialNumber) -> String {
+        let bytes = serial.expose();
+        let shown =
+            |digits: &[u8]| String::from_utf8_lossy(digits.get(..SHOWN_OF_SERIAL).unwrap_or(digits)).into_owned();
+        match bytes.split_first() {
+            Some((&MASKED_AGENT, digits)) => shown(digits),
+            _ if self.clear => {
+                String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+            }
+            // As many digits as a recording has room for, so that a replay gives the same.
+            _ => shown(self.mask_serial(bytes).get(1..).unwrap_or_default()),
+        }
+    }
+
+    /// What a recording holds in place of a serial number: as long as it, text, and with the same name.
+    pub fn mask_serial(&self, serial: &[u8]) -> Vec<u8> {
+        self.mask_agent(serial)
+    }
+
+    /// What a recording holds in place of an agent id: as long as it, text, and with the same name.
+    pub fn mask_agent(&self, agent: &[u8]) -> Vec<u8> {
+        let hash = self.hash(agent);
+        let digits = hash.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).cycle();
+        std::iter::once(MASKED_AGENT).chain(digits).take(agent.len()).collect()
+    }
+
+    /// The parameters of a test: a keyed hash, always.
+    pub fn parameters(&self, parameters: &TestParameters) -> String {
+        self.mask_parameters(parameters.expose()).trim_start_matches('~').to_owned()
+    }
+
+    /// What a recording holds in place of them: with the same name.
+    pub fn mask_parameters(&self, parameters: &str) -> String {
+        let digits = parameters.strip_prefix('~').filter(|rest| rest.len() == 2 * SHOWN);
+        if digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return parameters.to_owned();
+        }
+        let hash = self.hash(parameters.as_bytes());
+        hash.iter().take(SHOWN).fold(String::from("~"), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
     }
 
     /// What a recording holds in place of an identity: as long as it, and with the same name.

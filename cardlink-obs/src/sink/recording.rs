@@ -3,10 +3,13 @@
 //! A file is a magic line, a header (JSON, with its length before it), and records. A record is a length (`u32`,
 //! little endian) and an event in postcard form; a length of 0 is the end mark, which a file that was cut off lacks.
 
-use super::names::Names;
-use crate::event::{Data, Endpoint, Event};
+use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask};
+use crate::event::{ContentNote, Data, Endpoint, Event, Plain, TestNote};
 use crate::protocol::{
     at::AtRedactor,
+    junit,
+    pcsc::{PcscRedactor, Side},
+    pytest,
     tls::{Place, TlsRedactor},
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +24,7 @@ use std::{
 
 const MAGIC: &[u8; 16] = b"cardlink-record\n";
 /// Version of the format that is written; older ones are still read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const OLDEST: u32 = 1;
 /// A header or event beyond this is not one of ours.
 const MAX_RECORD: u32 = 1 << 20;
@@ -36,8 +39,14 @@ pub struct Header {
     pub kernel: String,
     /// Nanoseconds of the epoch at boot, as a decimal number.
     pub boot: String,
+    /// The kernel's name for that boot: identities of traces are made from it.
+    #[serde(default)]
+    pub boot_id: String,
     /// 1 for the first file of a recording, counted up by rotation.
     pub part: u32,
+    /// It holds the application data as they were on the wire, instead of what was read of them.
+    #[serde(default)]
+    pub ciphertext: bool,
 }
 
 impl Header {
@@ -71,21 +80,45 @@ pub struct Recorder {
     limit: u64,
     names: Names,
     redactors: HashMap<u64, Redactor>,
+    /// Of stream sockets, for what is neither TLS nor HTTP.
+    dialogues: HashMap<u64, DialogueMask>,
     /// The events that tell what is open: a new file begins with them.
     standing: HashMap<Standing, Vec<u8>>,
     buffer: Vec<u8>,
     failed: Option<io::Error>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Standing {
     Process(u32),
+    Tty(String),
     Stream(u64),
 }
 
+impl Standing {
+    /// Which are told first.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Process(_) => 0,
+            Self::Tty(_) => 1,
+            Self::Stream(_) => 2,
+        }
+    }
+}
+
 enum Redactor {
+    /// No byte is recorded.
+    Nothing,
     At(Box<AtRedactor>),
-    Tls(Box<TlsRedactor>),
+    /// A connection to pcscd, or of pcscd's.
+    Pcsc {
+        serves: bool,
+        mask: Box<PcscRedactor>,
+    },
+    Tls {
+        wire: Box<TlsRedactor>,
+        plain: Option<Box<PlainMask>>,
+    },
 }
 
 impl Recorder {
@@ -99,6 +132,7 @@ impl Recorder {
             limit,
             names,
             redactors: HashMap::new(),
+            dialogues: HashMap::new(),
             standing: HashMap::new(),
             buffer: Vec::new(),
             failed: None,
@@ -141,9 +175,16 @@ impl Recorder {
             Event::Opened { stream, .. } => {
                 self.standing.insert(Standing::Stream(stream.identity), self.buffer.clone());
             }
+            Event::TtyNamed { path, .. } => {
+                self.standing.insert(Standing::Tty(path.clone().into_owned()), self.buffer.clone());
+            }
+            Event::TtyGone { path, .. } => {
+                self.standing.remove(&Standing::Tty(path.clone().into_owned()));
+            }
             Event::Closed { stream, last: true, .. } => {
                 self.standing.remove(&Standing::Stream(stream.identity));
                 self.redactors.remove(&stream.identity);
+                self.dialogues.remove(&stream.identity);
             }
             _ => {}
         }
@@ -157,11 +198,9 @@ impl Recorder {
         self.header.part += 1;
         self.file = begin(&self.path, &self.header)?;
         self.written = 0;
-        for key in [true, false] {
-            for (standing, bytes) in &self.standing {
-                if matches!(standing, Standing::Process(_)) == key {
-                    put(&mut self.file, bytes)?;
-                }
+        for rank in 0..=2 {
+            for (_, bytes) in self.standing.iter().filter(|(standing, _)| standing.rank() == rank) {
+                put(&mut self.file, bytes)?;
             }
         }
         Ok(())
@@ -169,28 +208,119 @@ impl Recorder {
 
     /// The event with its secrets masked; `None` when it has none.
     fn redact(&mut self, event: &Event<'_>) -> Option<Event<'static>> {
-        if let Event::Opened { stream, endpoint, .. } = event {
-            let names = &self.names;
+        if let Event::Opened { stream, endpoint, origin, .. } = event {
+            if !matches!(endpoint, Endpoint::Tty { .. }) {
+                self.dialogues.entry(stream.identity).or_insert_with(|| DialogueMask::new(endpoint, *origin));
+            }
+            let (names, ciphertext) = (&self.names, self.header.ciphertext);
             self.redactors.entry(stream.identity).or_insert_with(|| match endpoint {
                 Endpoint::Tty { .. } => Redactor::At(Box::default()),
-                Endpoint::Tcp { .. } => Redactor::Tls(Box::new(TlsRedactor::new(Box::new({
+                Endpoint::Unix { path, named, .. } if path.ends_with("pcscd.comm") => {
                     let names = names.clone();
-                    move |identity: &[u8]| names.mask(identity)
-                })))),
+                    let mask = move |serial: &[u8]| names.mask_serial(serial);
+                    Redactor::Pcsc { serves: *named, mask: Box::new(PcscRedactor::new(Box::new(mask))) }
+                }
+                Endpoint::Unix { .. } => Redactor::Nothing,
+                Endpoint::Tcp { .. } if ciphertext => {
+                    Redactor::Tls { wire: Box::new(TlsRedactor::keeping_ciphertext()), plain: None }
+                }
+                Endpoint::Tcp { .. } => {
+                    let names = names.clone();
+                    let mask = move |identity: &[u8]| names.mask(identity);
+                    Redactor::Tls { wire: Box::new(TlsRedactor::new(Box::new(mask))), plain: None }
+                }
             });
             return None;
+        }
+        if let Event::Test { at, pid, note } = event {
+            let note = self.redact_test(note);
+            return Some(Event::Test { at: *at, pid: *pid, note });
+        }
+        if let Event::Report { at, pid, bytes } = event {
+            let names = &self.names;
+            let bytes = junit::reduced(bytes, &mut |parameters| names.mask_parameters(parameters)).unwrap_or_default();
+            return Some(Event::Report { at: *at, pid: *pid, bytes: Cow::Owned(bytes) });
+        }
+        if let Event::Plain(plain) = event {
+            return Some(self.redact_plain(plain));
+        }
+        if let Event::Content { stream, note: ContentNote::Gap { write, len }, .. } = event {
+            if let Some(Redactor::Tls { plain: Some(mask), .. }) = self.redactors.get_mut(&stream.identity) {
+                mask.gap(*write, *len);
+            }
+            return None;
+        }
+        if let Event::Content { stream, call, note: ContentNote::Identity(identity) } = event {
+            let note = ContentNote::Identity(self.names.mask(identity));
+            return Some(Event::Content { stream: *stream, call: *call, note });
+        }
+        if let Event::Phone { at, name, serial: Some(serial), there } = event {
+            let masked = self.names.mask_serial(serial.as_bytes());
+            return Some(Event::Phone {
+                at: *at,
+                name: Cow::Owned(name.clone().into_owned()),
+                serial: Some(Cow::Owned(String::from_utf8_lossy(&masked).into_owned())),
+                there: *there,
+            });
+        }
+        if let Event::TtyNamed { at, path, name, serial: Some(serial) } = event {
+            let masked = self.names.mask_serial(serial.as_bytes());
+            return Some(Event::TtyNamed {
+                at: *at,
+                path: Cow::Owned(path.clone().into_owned()),
+                name: Cow::Owned(name.clone().into_owned()),
+                serial: Some(Cow::Owned(String::from_utf8_lossy(&masked).into_owned())),
+            });
         }
         let Event::Data(data) = event else { return None };
         let redactor = self.redactors.get_mut(&data.stream.identity)?;
         let mut bytes = data.bytes.clone().into_owned();
+        let dialogue = self.dialogues.get_mut(&data.stream.identity);
         match redactor {
+            _ if dialogue.is_some_and(|dialogue| dialogue.mask(data, &mut bytes)) => {}
+            Redactor::Nothing => bytes.fill(0),
             Redactor::At(at) => at.mask(data.write, data.offset, &mut bytes),
-            Redactor::Tls(tls) => {
+            Redactor::Pcsc { serves, mask } => {
+                let side = if data.write == *serves { Side::Daemon } else { Side::Client };
+                mask.mask(side, data.offset, &mut bytes);
+            }
+            Redactor::Tls { wire, .. } => {
                 let Data { write, offset, total, record_start, .. } = *data;
-                tls.mask(Place { write, offset, total, record_start }, &mut bytes);
+                wire.mask(Place { write, offset, total, record_start }, &mut bytes);
             }
         }
         (bytes != *data.bytes).then_some(Event::Data(Data { bytes: Cow::Owned(bytes), ..*data }))
+    }
+
+    /// What pytest does, with the parameters of its tests masked, and nothing of what it writes but outcomes.
+    fn redact_test(&self, note: &TestNote<'_>) -> TestNote<'static> {
+        let mut mask = |parameters: &str| self.names.mask_parameters(parameters);
+        match note {
+            TestNote::Current(value) => TestNote::Current(Cow::Owned(pytest::with_parameters(value, &mut mask))),
+            TestNote::Over => TestNote::Over,
+            TestNote::Output(bytes) => TestNote::Output(Cow::Borrowed(pytest::written(bytes).canonical().as_bytes())),
+            TestNote::Message(bytes) => {
+                let report = pytest::report(bytes).map(|report| report.masked(&mut mask)).unwrap_or_default();
+                TestNote::Message(Cow::Owned(report))
+            }
+        }
+    }
+
+    /// Plaintext with all masked that could name a card or tell what it holds.
+    fn redact_plain(&mut self, plain: &Plain<'_>) -> Event<'static> {
+        let Some(Redactor::Tls { plain: mask, .. }) = self.redactors.get_mut(&plain.stream.identity) else {
+            // Its opening was not recorded: its bytes are not either.
+            return Event::Plain(Plain { bytes: Cow::Owned(Vec::new()), ..plain.clone() });
+        };
+        let names = &self.names;
+        let mask = mask.get_or_insert_with(|| Box::new(PlainMask::new(plain.write, &plain.bytes, names)));
+        let mut bytes = plain.bytes.clone().into_owned();
+        mask.mask(plain.write, &mut bytes);
+        let missing = plain.total.saturating_sub(bytes.len() as u64);
+        if missing > 0 {
+            mask.gap(plain.write, missing);
+        }
+        Event::Plain(Plain { bytes: Cow::Owned(bytes), ..plain.clone() })
     }
 
     /// Ends the recording; says how it went.

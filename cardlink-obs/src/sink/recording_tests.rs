@@ -14,8 +14,10 @@ fn header() -> Header {
         agent: String::from("test"),
         host: String::from("host"),
         kernel: String::from("6.1"),
+        boot_id: String::from("a boot"),
         boot: String::from("1700000000000000000"),
         part: 1,
+        ciphertext: false,
     }
 }
 

@@ -31,6 +31,11 @@ impl WallClock {
         self.boot
     }
 
+    /// It is this host's, and not a recording's.
+    pub const fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// Reads the offset anew; that of a recording stays.
     pub fn refresh(&mut self) {
         if self.live {

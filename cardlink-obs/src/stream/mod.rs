@@ -3,9 +3,11 @@
 //! What a decoder or tracker is fed. Bytes come in the order of the stream; what is missing is said.
 
 mod assembler;
+mod script;
 mod table;
 
 pub use assembler::Assembler;
+pub use script::Script;
 pub use table::{Ended, Entry, Table};
 
 use crate::observation::Stamp;
@@ -18,6 +20,16 @@ pub enum Direction {
     Write,
 }
 
+impl Direction {
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
+}
+
 /// When a system call began and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
@@ -28,6 +40,16 @@ pub struct Call {
     /// thread; zero after a change of thread.
     pub polled: Duration,
     pub tid: u32,
+}
+
+impl Call {
+    /// When its bytes began to move: they were there when a read returned, and may be on their way when a write is entered.
+    pub const fn start(&self, direction: Direction) -> Stamp {
+        match direction {
+            Direction::Read => self.exit,
+            Direction::Write => self.enter,
+        }
+    }
 }
 
 /// Bytes that one system call moved.
@@ -53,6 +75,16 @@ pub struct Hole {
     pub resync: bool,
 }
 
+/// What TCP knows of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transport {
+    pub at: Stamp,
+    /// Smoothed round-trip time; `None` when nothing was measured.
+    pub round_trip: Option<Duration>,
+    /// Segments that were sent again.
+    pub retransmits: u64,
+}
+
 /// One thing that happened on a stream.
 #[derive(Debug, Clone, Copy)]
 pub enum Item<'a> {
@@ -70,6 +102,8 @@ pub enum Item<'a> {
     Shutdown(Call),
     /// The program was in poll, select or epoll with this descriptor in the set (ttys only).
     Polled(Call),
+    /// What TCP knew of the connection when a descriptor of it was closed.
+    Transport(Transport),
     /// The last watched holder closed it, or exited.
     Closed {
         at: Stamp,

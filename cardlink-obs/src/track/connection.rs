@@ -1,21 +1,34 @@
 //! One connection of a watched program: TLS or not, its handshake, its end.
 
+use super::admin::SentScript;
+use super::content::{Content, Settings as ContentSettings, Tapped};
+use super::dialogue::{Dialogues, Settings as DialogueSettings};
+use super::errno::{ECONNRESET, EPIPE, ETIMEDOUT};
 use super::handshake::{Decision, HandshakeTracker, Opening, UNKNOWN, Verdict};
-use crate::observation::{Connection, ConnectionClosed, ConnectionOutcome, Incomplete, Observation, Role, Stamp};
+use crate::event::{ContentNote, PlainSource};
+use crate::observation::{
+    Connection, ConnectionClosed, ConnectionOutcome, FailureReason, Incomplete, Observation, Role, Stamp,
+};
 use crate::stream::{Call, Chunk, Direction, Hole, Item};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What can be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// A handshake in which nothing moves for so long has failed.
     pub handshake_timeout: Duration,
+    pub content: ContentSettings,
+    pub dialogue: DialogueSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { handshake_timeout: Duration::from_mins(1) }
+        Self {
+            handshake_timeout: Duration::from_mins(1),
+            content: ContentSettings::default(),
+            dialogue: DialogueSettings::default(),
+        }
     }
 }
 
@@ -26,7 +39,9 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct ConnectionTracker {
     connection: Arc<Connection>,
-    settings: Settings,
+    handshake_timeout: Duration,
+    content: Content,
+    dialogues: Dialogues,
     state: State,
     opening: Opening,
     handshake: Option<Box<HandshakeTracker>>,
@@ -53,8 +68,10 @@ impl ConnectionTracker {
         });
         let opening = Opening::new(client, connection.opened.is_none());
         Self {
+            content: Content::new(Arc::clone(&connection), settings.content),
+            dialogues: Dialogues::new(Arc::clone(&connection), settings.dialogue),
             connection,
-            settings,
+            handshake_timeout: settings.handshake_timeout,
             state: State::Opening,
             opening,
             handshake: None,
@@ -83,13 +100,104 @@ impl ConnectionTracker {
                 self.handshake.as_mut().and_then(|handshake| handshake.error(*direction, *call, *errno))
             }
             Item::Shutdown(call) => self.handshake.as_mut().and_then(|handshake| handshake.shutdown(*call)),
-            Item::Polled(_) => None,
+            Item::Polled(_) | Item::Transport(_) => None,
             Item::Closed { at } => self.handshake.as_mut().and_then(|handshake| handshake.closed(*at)),
             Item::Tick { now } => self.handshake.as_mut().and_then(|handshake| handshake.tick(*now)),
         };
         self.settle(verdict, out);
+        if self.state != State::Tls {
+            self.dialogues.on(item, out);
+        }
+        if self.speaks().is_some() {
+            self.state = State::NotTls;
+            self.handshake = None;
+        } else {
+            self.content(item, out);
+        }
         if let Item::Closed { at } = item {
             self.close(*at, out);
+        }
+    }
+
+    /// Plaintext that did not come by the wire.
+    pub fn plain(
+        &mut self,
+        source: PlainSource,
+        direction: Direction,
+        call: Call,
+        bytes: &[u8],
+        missing: u64,
+        out: &mut Vec<Observation>,
+    ) {
+        self.content.plain(source, direction, call, bytes, missing, out);
+    }
+
+    /// What the connection carries, as a recording knows it.
+    pub fn recorded(&mut self, note: &ContentNote, call: Call, out: &mut Vec<Observation>) {
+        self.content.recorded(note, call, out);
+    }
+
+    /// What a session that is taken up again left on another connection.
+    pub fn resumed(&mut self, script: Option<SentScript>, out: &mut Vec<Observation>) {
+        self.content.resumed(script, out);
+    }
+
+    /// The script that a session has left open whose link is gone.
+    pub fn take_left(&mut self) -> Option<SentScript> {
+        self.content.take_left()
+    }
+
+    /// The card of its session goes on with it on another connection.
+    pub fn superseded(&mut self, at: Stamp, out: &mut Vec<Observation>) {
+        self.content.superseded(at, out);
+    }
+
+    /// Nothing of its bytes is wanted any more.
+    pub fn is_unwanted(&self) -> bool {
+        if self.speaks().is_some() {
+            return self.dialogues.is_unwanted();
+        }
+        self.content.is_unwanted() && (self.state == State::Tls || self.dialogues.is_unwanted())
+    }
+
+    /// The only direction whose bytes are of any use.
+    pub fn wants_only(&self) -> Option<Direction> {
+        self.dialogues.wants_only()
+    }
+
+    /// The protocol that it speaks instead of TLS or HTTP, when it is one that is followed.
+    pub const fn speaks(&self) -> Option<&'static str> {
+        self.dialogues.speaks()
+    }
+
+    /// It cannot be read from the wire, but perhaps from the program's TLS library; said once.
+    pub fn needs_library(&mut self) -> bool {
+        self.content.needs_library()
+    }
+
+    /// What a recorder is to know since this was last asked.
+    pub fn take_tapped(&mut self) -> Vec<Tapped> {
+        self.content.take_tapped()
+    }
+
+    fn content(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
+        match item {
+            Item::Data(Chunk { direction, call, bytes, .. }) => match self.state {
+                State::NotTls => self.content.clear(*direction, *call, bytes, out),
+                State::Tls | State::Opening => self.content.tls(*direction, *call, bytes, out),
+            },
+            Item::Hole(hole) => match self.state {
+                State::NotTls => self.content.clear_gap(hole.direction, hole.call, hole.len, out),
+                State::Tls | State::Opening => {
+                    self.content.tls_gap(hole.direction, hole.call, hole.len, hole.resync, out);
+                }
+            },
+            Item::Eof(call) => self.content.eof(*call, out),
+            Item::Error { errno, .. } if matches!(*errno, EPIPE | ECONNRESET | ETIMEDOUT) => self.content.reset(),
+            Item::Error { .. } | Item::Shutdown(_) | Item::Polled(_) => {}
+            Item::Transport(transport) => self.content.transport(*transport),
+            Item::Tick { now } => self.content.tick(*now, out),
+            Item::Closed { at } => self.content.closed(*at, out),
         }
     }
 
@@ -125,6 +233,8 @@ impl ConnectionTracker {
         }
         let verdict = self.handshake.as_mut().map(|handshake| handshake.finish());
         self.settle(verdict, out);
+        self.dialogues.finish(at, out);
+        self.content.finish(at, out);
         if self.state == State::Opening {
             // Nothing was said yet, and nothing has ended.
             self.opening.lost_start();
@@ -157,14 +267,23 @@ impl ConnectionTracker {
             self.handshake = None;
             return;
         }
+        let from_start = !self.opening.is_mid_stream();
         let handshake = self.tracker(direction, call);
         match decision {
             Decision::ClientHello(direction) => {
                 handshake.hello_started(direction, call);
                 self.state = State::Tls;
+                self.content.tls_begins(direction, from_start);
             }
-            Decision::UnderWay => self.state = State::Tls,
-            Decision::Undecided { hello: true } => handshake.hello_started(direction, call),
+            Decision::UnderWay => {
+                self.state = State::Tls;
+                let client = self.opening.client().unwrap_or(direction);
+                self.content.tls_begins(client, false);
+            }
+            Decision::Undecided { hello: true } => {
+                handshake.hello_started(direction, call);
+                self.content.tls_begins(direction, from_start);
+            }
             Decision::Undecided { hello: false } | Decision::NotTls => {}
         }
     }
@@ -190,7 +309,7 @@ impl ConnectionTracker {
         self.handshake.get_or_insert_with(|| {
             Box::new(HandshakeTracker::new(
                 Arc::clone(&self.connection),
-                self.settings.handshake_timeout,
+                self.handshake_timeout,
                 self.opening.client(),
                 self.opening.is_mid_stream(),
                 (direction, call),
@@ -208,9 +327,21 @@ impl ConnectionTracker {
     fn settle(&mut self, verdict: Option<Verdict>, out: &mut Vec<Observation>) {
         match verdict {
             None => return,
-            Some(Verdict::Told(handshake)) => {
+            Some(Verdict::Told(mut handshake)) => {
                 self.told = true;
+                if let Some(failure) = handshake.failure.as_mut().filter(|f| f.reason == FailureReason::WrongKey)
+                    && let Some(suspicion) = self.content.suspicion()
+                {
+                    failure.advice = suspicion;
+                }
+                // A resumed handshake shows none, and a recording has pieces of one that came in pieces.
+                if let Some(identity) = self.content.identity() {
+                    handshake.identity = Some(identity.clone());
+                }
+                let mut after = Vec::new();
+                self.content.handshake(&handshake, &mut after);
                 out.push(Observation::Handshake(handshake));
+                out.append(&mut after);
             }
             Some(Verdict::Unknown) => {}
         }
@@ -235,7 +366,7 @@ impl ConnectionTracker {
     }
 
     fn outcome(&self) -> (ConnectionOutcome, Option<&'static str>) {
-        let spoke = self.opening.spoke();
+        let spoke = self.speaks().unwrap_or_else(|| self.opening.spoke());
         match self.state {
             _ if self.told => (ConnectionOutcome::Handshake, None),
             State::Tls => (ConnectionOutcome::Unknown, None),

@@ -2,9 +2,32 @@
 //!
 //! Deterministic: items of a stream in, observations out. Time-outs come from the timestamps of later items and from ticks.
 
+pub mod adb;
+pub mod admin;
 pub mod at;
+pub mod chain;
 pub mod connection;
+mod content;
+pub mod devices;
+pub mod dialogue;
+mod errno;
+pub mod functions;
 mod handshake;
+pub mod pcsc;
+pub mod runs;
+pub mod sessions;
+mod sql;
+mod triggers;
 
+pub use adb::{Phones, fuzz as fuzz_adb};
+pub use admin::{SentScript, Settings as AdminSettings};
 pub use at::{AtSettings, AtTracker, fuzz as fuzz_at};
+pub use chain::Chains;
 pub use connection::{ConnectionTracker, Settings as ConnectionSettings, fuzz_connection};
+pub use content::{Kept, Settings as ContentSettings, Tap, Tapped};
+pub use devices::{Devices, held};
+pub use dialogue::{Dialogues, Settings as DialogueSettings};
+pub use functions::{Functions, Returned};
+pub use runs::TestRuns;
+pub use sessions::{Resumed, Sessions};
+pub use sql::fuzz_postgres;

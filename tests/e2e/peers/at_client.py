@@ -4,6 +4,10 @@ A step is a command line to send, of which the answer is read; or
   PAUSE=SECONDS   does nothing
   DEAF=SECONDS    sends AT+CSQ and goes on reading for so long although the answer is complete
   SMS=TEXT        sends AT+CMGS, waits for the prompt, sends the text
+  PDU=HEX         sends AT+CMGS with this SMS-SUBMIT PDU, without a service centre
+  STORE=HEX       the same with AT+CMGW
+  HASTY=SECONDS:LINE  sends a line, reads for so long, and goes on whether it was answered or not
+  RAW=TEXT        writes this, as it is
   LISTEN=SECONDS  only reads
   GO              waits for a line on standard input
 At the end it closes the port, says `done` and waits for a line on standard input.
@@ -56,6 +60,18 @@ def step(port, what):
         answer(port)
         port.write(value.encode() + b"\x1a")
         answer(port)
+    elif name in ("PDU", "STORE"):
+        command = "CMGS" if name == "PDU" else "CMGW"
+        port.write(f"AT+{command}={len(value) // 2}\r".encode())
+        answer(port)
+        port.write(b"00" + value.encode() + b"\x1a")
+        answer(port)
+    elif name == "HASTY":
+        limit, _, line = value.partition(":")
+        port.write(line.encode() + b"\r")
+        read_for(port, float(limit))
+    elif name == "RAW":
+        port.write(value.encode())
     elif what == "GO":
         sys.stdin.readline()
     else:

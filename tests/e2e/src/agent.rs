@@ -55,7 +55,9 @@ impl Agent {
     pub fn started(command: &mut Command) -> Result<Self> {
         let mut program = Program::start(command)?;
         let address = program.line("where its metrics are", |line| {
-            line.split_once("metrics at http://")?.1.split_once("/metrics")?.0.parse().ok()
+            // http or https, and whatever path.
+            let url = line.split_once("metrics at http")?.1;
+            url.split_once("://")?.1.split_once('/')?.0.parse().ok()
         })?;
         Ok(Self { program, address })
     }
@@ -142,8 +144,13 @@ pub struct Tracer {
 impl Tracer {
     /// Starts it; it is ready when it has told of its first target.
     pub fn start(place: &Place, words: &str) -> Result<Self> {
+        Self::hashed(place, &format!("--clear-identities {words}"))
+    }
+
+    /// The same, with identities as hashes.
+    pub fn hashed(place: &Place, words: &str) -> Result<Self> {
         let mut command = command(place)?;
-        command.args(["trace", "--json", "--all", "--clear-identities"]).args(words.split_whitespace());
+        command.args(["trace", "--json", "--all"]).args(words.split_whitespace());
         let mut program = Program::start(&mut command)?;
         program.line("that it found its target", |line| line.contains("\"type\":\"target\"").then_some(()))?;
         Ok(Self { program })

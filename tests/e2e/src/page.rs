@@ -55,17 +55,24 @@ impl Page {
 
     /// Handshakes by result, reason, side and suite.
     pub fn handshakes(&self) -> Counts {
-        self.counts("cardlink_tls_handshakes_total", &["result", "failure_reason", "failure_side", "cipher_suite"])
+        self.counted("cardlink_tls_handshakes_total", &["result", "failure_reason", "failure_side", "cipher_suite"])
     }
 
     /// Connections that ended, by outcome.
     pub fn connections(&self) -> Counts {
-        self.counts("cardlink_tls_connections_total", &["outcome"])
+        self.counted("cardlink_tls_connections_total", &["outcome"])
     }
 
     /// AT commands by name and result.
     pub fn commands(&self) -> Counts {
-        self.counts("cardlink_at_commands_total", &["command", "result"])
+        self.counted("cardlink_at_commands_total", &["command", "result"])
+    }
+
+    /// What became of spans; also what became of none.
+    pub fn span_fates(&self) -> Counts {
+        const FATES: &str = "cardlink_obs_otlp_spans_total";
+        let fates = self.series(FATES, &[]).map(|sample| sample.label("fate").to_owned());
+        fates.map(|fate| (fate.clone(), self.count(FATES, &[("fate", &fate)]))).collect()
     }
 
     pub fn closed(&self) -> u64 {
@@ -98,10 +105,11 @@ impl Page {
     }
 
     pub fn fates(&self) -> Counts {
-        self.counts("cardlink_obs_events_total", &["fate"])
+        self.counted("cardlink_obs_events_total", &["fate"])
     }
 
-    fn counts(&self, name: &str, labels: &[&str]) -> Counts {
+    /// Series of this name, added up by these labels; those at 0 are left out.
+    pub fn counted(&self, name: &str, labels: &[&str]) -> Counts {
         let mut counts = Counts::new();
         for sample in self.series(name, &[]) {
             let words: Vec<&str> =

@@ -65,7 +65,8 @@ impl Server {
         Ok(Self { program, port })
     }
 
-    fn that_says_where(command: &mut Command) -> Result<Self> {
+    /// Starts a program that says so itself, in its first lines.
+    pub fn that_says_where(command: &mut Command) -> Result<Self> {
         let mut program = Program::start(command)?;
         let port = program.line("where it listens", |line| {
             let address = line.strip_prefix("listening on ").or_else(|| line.strip_prefix("ACCEPT "))?;

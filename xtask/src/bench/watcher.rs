@@ -62,15 +62,24 @@ impl Agent {
 
     /// Waits until the agent has counted so many handshakes: what was measured is what was seen.
     pub fn counted(&self, handshakes: u32) -> Result<()> {
+        self.has("cardlink_tls_handshakes_total{", handshakes, "handshakes")
+    }
+
+    /// The same for sessions that it has read.
+    pub fn counted_sessions(&self, sessions: u32) -> Result<()> {
+        self.has("cardlink_sessions_total{", sessions, "sessions")
+    }
+
+    fn has(&self, metric: &str, wanted: u32, what: &str) -> Result<()> {
         let start = Instant::now();
         loop {
-            let seen = self.metric("cardlink_tls_handshakes_total{")?;
-            if seen.to_bits() == f64::from(handshakes).to_bits() {
+            let seen = self.metric(metric)?;
+            if seen.to_bits() == f64::from(wanted).to_bits() {
                 return Ok(());
             }
             ensure!(
                 start.elapsed() < Duration::from_secs(3),
-                "the agent counted {seen} handshakes, but there were {handshakes}"
+                "the agent counted {seen} {what}, but there were {wanted}"
             );
             thread::sleep(Duration::from_millis(50));
         }

@@ -12,8 +12,12 @@ use crate::programs::Programs;
 
 const IDENTITY: &str = "card-1";
 const KEY: &str = "00112233445566778899aabbccddeeff";
+/// What the server asks the cards for: GET STATUS, INSTALL [for install and make selectable], SELECT, READ BINARY.
+const SCRIPT: &str = "80F24002024F00,80E60C0009A00000008710020100,00A40004023F00,00B0000009";
+/// The INSTALL finds no load file.
+const ANSWER: &str = "80E6=6A88";
 /// What the cards do, in turn: mostly right, and wrong in the ways that cost people their days.
-const FAULTS: &str = "none,wrong-key,none,unknown-identity,none,no-shared-cipher,close-after-server-hello,none,http,\
+const FAULTS: &str = "none,hex-taken-for-text,drop-mid-script,unknown-identity,none,no-shared-cipher,close-after-server-hello,none,http,\
                       silent-mid-handshake,reset-mid-handshake";
 
 /// A server, a modem, and the program that talks to it; they end with this value.
@@ -21,6 +25,7 @@ const FAULTS: &str = "none,wrong-key,none,unknown-identity,none,no-shared-cipher
 pub struct Lab {
     server: Running,
     address: String,
+    keys: PathBuf,
     // Ends before the modem does, and so without a complaint about it.
     tool: Running,
     _modem: Running,
@@ -34,13 +39,14 @@ impl Lab {
         fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).context("cannot protect the demo's keys")?;
         let mut server = Command::new(programs.lab.join("lab-server"));
         server.arg("--psk-file").arg(&keys).args(["--compute", "5", "--handshake-timeout", "1500"]);
+        server.args(["--script", SCRIPT]);
         let (server, address) = Running::start_and_hear(&mut server, "listening on ")?;
 
         let mut modem = Command::new(programs.lab.join("lab-modem"));
         modem.args(["--delay", "20", "--delay", "AT+COPS=120", "--urc", "+CREG: 1:4000"]);
         let (modem, tty) = Running::start_and_hear(&mut modem, "modem on ")?;
         let tool = Running::start(Command::new(modem_tool(dir)?).arg("modem-tool").arg(tty))?;
-        Ok(Self { server, address, tool, _modem: modem })
+        Ok(Self { server, address, keys, tool, _modem: modem })
     }
 
     /// Who is to be watched.
@@ -48,11 +54,31 @@ impl Lab {
         [self.server.0.id(), self.tool.0.id()]
     }
 
+    /// The server's keys: the agent reads the sessions with them.
+    pub fn keys(&self) -> &Path {
+        &self.keys
+    }
+
     /// Cards that come one after the other, until this value ends.
     pub fn cards(&self, programs: &Programs) -> Result<Running> {
         let mut card = Command::new(programs.lab.join("lab-card"));
         card.args(["--connect", &self.address, "--identity", IDENTITY, "--key", KEY, "--fault", FAULTS]);
-        card.args(["--sessions", "100000", "--rate", "2", "--think", "40", "--hold", "3000"]);
+        card.args([
+            "--sessions",
+            "100000",
+            "--rate",
+            "2",
+            "--think",
+            "40",
+            "--hold",
+            "3000",
+            "--apdu-time",
+            "15",
+            "--answer",
+            ANSWER,
+            "--drop",
+            "before",
+        ]);
         Running::start(&mut card)
     }
 }

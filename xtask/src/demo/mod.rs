@@ -29,17 +29,23 @@ pub struct Options {
 }
 
 /// The metrics that the demo shows at its end begin with these.
-const SHOWN: &[&str] = &["cardlink_tls_handshakes_total{", "cardlink_at_commands_total{"];
+const SHOWN: &[&str] = &[
+    "cardlink_tls_handshakes_total{",
+    "cardlink_sessions_total{",
+    "cardlink_apdu_responses_total{",
+    "cardlink_findings_total{",
+    "cardlink_at_commands_total{",
+];
 
 pub fn run(options: &Options) -> Result<()> {
     let programs = Programs::build()?;
     let dir = target_dir().join("demo");
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    step("Starting a PSK-TLS server, and a program that drives a modem");
+    step("Starting a PSK-TLS administration server, and a program that drives a modem");
     let lab = Lab::start(&programs, &dir)?;
 
     let mut command = agent(&programs);
-    command.args(["run", "--verbose", "--listen", &options.listen.to_string()]);
+    command.args(["run", "--verbose", "--listen", &options.listen.to_string(), "--psk-file"]).arg(lab.keys());
     for pid in lab.pids() {
         command.arg("--pid").arg(pid.to_string());
     }

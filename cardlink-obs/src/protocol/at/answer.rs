@@ -5,6 +5,7 @@
 //! everything else is text, of which nothing is kept. A line ends at its carriage return or line feed; the line feed
 //! that follows a carriage return belongs to the line before it.
 
+use super::carried::{Returned, ReturnedScan};
 use super::command::{CommandScan, Fingerprint, NAME_LIMIT};
 use super::errors;
 use super::mask::{self, FILLER, Mask, Policy};
@@ -24,6 +25,10 @@ pub enum Line {
     Word(&'static str),
     /// A line with a code, its values left out: `+CSQ`.
     Code(String),
+    /// A line with a code, and what it hands back: `+CSIM`.
+    Returned(String, Returned),
+    /// A single digit that is no result code.
+    Digit(u8),
     /// Text; digits alone.
     Text,
     /// The text or PDU that follows a line with a code.
@@ -84,11 +89,15 @@ enum State {
     Word,
     /// After `CONNECT`.
     Connected(Mask),
+    /// After the colon of a vendor's error.
+    Refused(Mask),
     /// An `A` that may become an echo or a word.
     Letter,
     Echo(CommandScan),
     Code,
     Values(Mask),
+    /// Of a line that hands something back.
+    Returned(Mask, ReturnedScan),
     Failure {
         message_service: bool,
         text: String,
@@ -170,7 +179,13 @@ impl Reader {
                 self.word(byte)
             }
             State::Word => self.word(byte),
-            State::Connected(mask) | State::Values(mask) => mask.feed(byte),
+            State::Connected(mask) | State::Refused(mask) | State::Values(mask) => mask.feed(byte),
+            State::Returned(mask, scan) => {
+                let argument = mask.argument();
+                let masked = mask.feed(byte);
+                scan.feed(argument, masked);
+                masked
+            }
             State::Echo(scan) => scan.feed(byte),
             State::Code => self.code(byte),
             State::Failure { text, .. } => {
@@ -252,6 +267,10 @@ impl Reader {
             self.state = State::Connected(mask);
             return masked;
         }
+        if self.name.strip_suffix(':') == Some(word::REFUSED) {
+            self.state = State::Refused(Mask::new(Policy::Usual));
+            return byte;
+        }
         self.text()
     }
 
@@ -262,10 +281,14 @@ impl Reader {
                 self.state = match self.name.as_str() {
                     "+CME ERROR" => State::Failure { message_service: false, text: String::new() },
                     "+CMS ERROR" => State::Failure { message_service: true, text: String::new() },
-                    name => State::Values(Mask::new(mask::of_answer(name))),
+                    "+EXT ERROR" => State::Refused(Mask::new(Policy::Usual)),
+                    name => {
+                        let mask = Mask::new(mask::of_answer(name));
+                        ReturnedScan::of(name).map_or(State::Values(mask.clone()), |scan| State::Returned(mask, scan))
+                    }
                 };
             }
-            b' ' if matches!(self.name.as_str(), "+CME" | "+CMS") => self.name.push(' '),
+            b' ' if matches!(self.name.as_str(), "+CME" | "+CMS" | "+EXT") => self.name.push(' '),
             _ if self.name.len() >= NAME_LIMIT => return self.text(),
             b'A'..=b'Z' => self.name.push(char::from(byte)),
             b'0'..=b'9' if self.name.len() > 1 && digits < 3 => self.name.push(char::from(byte)),
@@ -290,12 +313,18 @@ impl Reader {
                 None => Line::Text,
             },
             State::Connected(_) => Line::Final(AtResult::Connect),
+            State::Refused(_) => Line::Final(AtResult::Error),
             State::Echo(scan) => Line::Echo(scan.print()),
             State::Code | State::Values(_) if self.name.len() < 2 => Line::Text,
             State::Code => match self.name.as_str() {
                 "+CME ERROR" => Line::Final(AtResult::CmeText),
                 "+CMS ERROR" => Line::Final(AtResult::CmsText),
+                "+EXT ERROR" => Line::Final(AtResult::Error),
                 name => Line::Code(name.to_owned()),
+            },
+            State::Returned(_, scan) => match scan.finish() {
+                Some(returned) => Line::Returned(self.name.clone(), returned),
+                None => Line::Code(self.name.clone()),
             },
             State::Values(mask) => {
                 self.body_next = match self.name.as_str() {
@@ -314,6 +343,7 @@ impl Reader {
                         Meaning::Unsolicited => Line::Word(word),
                     }
                 }
+                _ if !more => Line::Digit(first - b'0'),
                 _ => Line::Text,
             },
             // The prompt was told when it came.

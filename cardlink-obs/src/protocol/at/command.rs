@@ -4,6 +4,7 @@
 //! and `^ # $ % * ! @` of the vendors) parted by semicolons. The scanner takes one byte at a time, keeps names and
 //! drops arguments; it gives back each byte as a recording may hold it.
 
+use super::carried::{Carried, CarriedScan};
 use super::mask::{self, FILLER, Mask, Policy};
 
 /// The label of a command whose name is none: too long, or with characters that no name has.
@@ -12,6 +13,8 @@ pub const UNNAMEABLE: &str = "AT?";
 pub(super) const NAME_LIMIT: usize = 24;
 /// The most commands of a line that are told by name.
 const NAMES_LIMIT: usize = 32;
+/// The most commands of a line of which is told what they carry.
+const CARRIED_LIMIT: usize = 16;
 /// The longest run of digits in basic commands, and the most digits in a name (`+W46`, `+DS44`): more is a number.
 const DIGITS_LIMIT: u32 = 6;
 const NAME_DIGITS_LIMIT: usize = 3;
@@ -23,6 +26,8 @@ const JUNK: u8 = b'~';
 pub struct CommandLine {
     /// The names of its commands in order; never empty.
     pub names: Vec<String>,
+    /// What those of its commands carry that carry something, in order.
+    pub carried: Vec<Carried>,
     /// Tells lines apart without keeping them: computed over the masked bytes.
     pub print: Fingerprint,
     /// It asks for data after a `> ` prompt.
@@ -53,6 +58,9 @@ impl Fingerprint {
 /// How data after a prompt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompts {
+    /// A PDU of so many bytes, the service centre's address not counted, in hex; by 0x1A or ESC (TS 27.005 §4.3). In text
+    /// mode the argument is a short telephone number.
+    Message(u32),
     /// By 0x1A or ESC (TS 27.005 §3.5.1, §4.3).
     UntilSubstitute,
     /// After so many bytes.
@@ -64,6 +72,13 @@ pub enum Prompts {
 pub struct Settings {
     pub echo: Option<Setting>,
     pub verbose: Option<Setting>,
+    /// Of messages: `AT+CMGF` (TS 27.005 §3.2.3).
+    pub text_mode: Option<Setting>,
+}
+
+impl Settings {
+    const UNKNOWN: Self =
+        Self { echo: Some(Setting::Unknown), verbose: Some(Setting::Unknown), text_mode: Some(Setting::Unknown) };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +95,9 @@ pub(super) struct CommandScan {
     state: State,
     names: Vec<String>,
     name: String,
+    carried: Vec<Carried>,
+    /// Of the command under way.
+    carries: Option<CarriedScan>,
     print: Fingerprint,
     prompts: Option<Prompts>,
     multiplexes: bool,
@@ -115,6 +133,8 @@ impl CommandScan {
             state: State::Start,
             names: Vec::new(),
             name: String::new(),
+            carried: Vec::new(),
+            carries: None,
             print: Fingerprint::START,
             prompts: None,
             multiplexes: false,
@@ -138,6 +158,7 @@ impl CommandScan {
         }
         CommandLine {
             names: self.names,
+            carried: self.carried,
             print: self.print,
             prompts: self.prompts,
             multiplexes: self.multiplexes,
@@ -162,7 +183,7 @@ impl CommandScan {
                 let letter = byte.to_ascii_uppercase();
                 self.tell(&format!("AT{}{}", char::from(prefix), char::from(letter)));
                 if (prefix, letter) == (b'&', b'F') {
-                    self.settings = Settings { echo: Some(Setting::Unknown), verbose: Some(Setting::Unknown) };
+                    self.settings = Settings::UNKNOWN;
                 }
                 self.state = State::Basic { letter: 0, digits: 0, value: 0 };
                 byte
@@ -186,6 +207,7 @@ impl CommandScan {
                 byte
             }
             State::Equals => {
+                self.carries = CarriedScan::of(self.bare_name());
                 self.state = State::Arguments(Mask::new(mask::of_command(self.bare_name())));
                 self.step(byte)
             }
@@ -194,7 +216,12 @@ impl CommandScan {
                     self.close();
                     return byte;
                 }
-                mask.feed(byte)
+                let argument = mask.argument();
+                let masked = mask.feed(byte);
+                if let Some(carries) = &mut self.carries {
+                    carries.feed(argument, masked);
+                }
+                masked
             }
             State::Asked => match byte {
                 b';' => {
@@ -212,6 +239,7 @@ impl CommandScan {
         self.state = match byte {
             b' ' | b';' => State::Start,
             b'D' | b'd' => {
+                self.carries = None;
                 self.tell("ATD");
                 State::Dial(Mask::new(Policy::Dial))
             }
@@ -285,6 +313,11 @@ impl CommandScan {
             State::Arguments(mask) => {
                 self.prompts = prompts_with_value(name.get(2..).unwrap_or_default(), &mask);
                 self.multiplexes |= name == "AT+CMUX";
+                if name == "AT+CMGF" {
+                    self.settings.text_mode = Some(if mask.value() == 0 { Setting::Off } else { Setting::On });
+                }
+                let carried = self.carries.take().and_then(CarriedScan::finish);
+                self.carried.extend(carried.filter(|_| self.carried.len() < CARRIED_LIMIT));
                 self.tell(&name);
             }
             State::Basic { letter, value, .. } => {
@@ -316,7 +349,7 @@ impl Settings {
         match letter {
             b'E' => self.echo = Some(setting),
             b'V' => self.verbose = Some(setting),
-            b'Z' => *self = Self { echo: Some(Setting::Unknown), verbose: Some(Setting::Unknown) },
+            b'Z' => *self = Self::UNKNOWN,
             _ => {}
         }
     }
@@ -356,7 +389,8 @@ fn prompts_with_value(name: &str, mask: &Mask) -> Option<Prompts> {
         // `AT+CNMA=n[,length]`: data follows a length only (TS 27.005 §3.4.4).
         "+CNMA" => mask.several().then_some(Prompts::UntilSubstitute),
         "+CIPSEND" | "+QISEND" if mask.value() > 0 => Some(Prompts::Counted(mask.value())),
-        "+CMGS" | "+CMGW" | "+CMGC" | "+CIPSEND" | "+QISEND" => Some(Prompts::UntilSubstitute),
+        "+CMGS" | "+CMGW" => Some(mask.length().map_or(Prompts::UntilSubstitute, Prompts::Message)),
+        "+CMGC" | "+CIPSEND" | "+QISEND" => Some(Prompts::UntilSubstitute),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ use super::command::{CommandLine, CommandScan, Prompts, Setting};
 use super::detect::{AtVerdict, Detection};
 use super::mask::FILLER;
 use crate::observation::AtResult;
+use crate::protocol::sms::{Message, SubmitScan};
 
 /// The longest command line; a longer one is none.
 const LINE_LIMIT: usize = 4096;
@@ -23,7 +24,12 @@ const ESCAPE: u8 = 0x1B;
 pub enum Written {
     Command(CommandLine),
     /// The data after a prompt.
-    Data,
+    Data {
+        /// It was ended to be sent or stored, not to be given up.
+        sent: bool,
+        /// What it is, where it is an SMS-SUBMIT PDU.
+        message: Option<Message>,
+    },
 }
 
 /// What the line carries.
@@ -55,6 +61,8 @@ pub struct Dialogue {
     /// `+` in a row, at the end of what was written in data mode.
     pluses: u8,
     numeric: Option<bool>,
+    /// Messages are text and not PDUs, as far as it is known.
+    text_mode: bool,
     detection: Detection,
 }
 
@@ -69,9 +77,38 @@ enum Writer {
         length: usize,
     },
     Stray,
-    Data {
-        left: Option<u32>,
-    },
+    Data(Content),
+}
+
+/// How far the data after a prompt are.
+#[derive(Debug, Clone)]
+enum Content {
+    Counted(u32),
+    Text,
+    Pdu(Box<SubmitScan>),
+}
+
+impl Content {
+    /// Takes a byte; gives it back masked, and says whether it was the last, and then whether the data are sent.
+    fn feed(&mut self, byte: u8) -> (u8, Option<bool>) {
+        match (self, byte) {
+            (Self::Counted(left), _) => {
+                *left = left.saturating_sub(1);
+                (FILLER, (*left == 0).then_some(true))
+            }
+            (_, SUBSTITUTE | ESCAPE) => (byte, Some(byte == SUBSTITUTE)),
+            (Self::Text, b'\r' | b'\n') => (byte, None),
+            (Self::Text, _) => (FILLER, None),
+            (Self::Pdu(scan), _) => (scan.feed(byte), None),
+        }
+    }
+
+    fn message(&self) -> Option<Message> {
+        match self {
+            Self::Pdu(scan) => scan.finish(),
+            Self::Counted(_) | Self::Text => None,
+        }
+    }
 }
 
 impl Default for Dialogue {
@@ -92,6 +129,7 @@ impl Dialogue {
             last: None,
             pluses: 0,
             numeric: None,
+            text_mode: false,
             detection: Detection::default(),
         }
     }
@@ -106,7 +144,7 @@ impl Dialogue {
 
     /// Bytes that were written are missing.
     pub fn tear_written(&mut self) {
-        if !matches!(self.writer, Writer::Data { .. }) {
+        if !matches!(self.writer, Writer::Data(_)) {
             self.writer = Writer::Stray;
         }
         self.pluses = 0;
@@ -139,7 +177,10 @@ impl Dialogue {
         let headed = self.reader.headed();
         let context = Context { data: self.mode != Mode::Command, numeric: self.numeric };
         let mut heard = self.reader.feed(byte, context);
-        if headed && matches!(heard.line, Some(Line::Code(_) | Line::Text)) && self.numeric.is_none() {
+        if headed
+            && matches!(heard.line, Some(Line::Code(_) | Line::Returned(..) | Line::Digit(_) | Line::Text))
+            && self.numeric.is_none()
+        {
             self.numeric = Some(false);
         }
         heard.line = heard.line.and_then(|line| self.hear(line, number));
@@ -194,23 +235,14 @@ impl Dialogue {
                 self.detection.stray_byte();
                 (STRAY, None)
             }
-            Writer::Data { left } => {
-                let (masked, ends) = match left {
-                    Some(left) => {
-                        *left = left.saturating_sub(1);
-                        (FILLER, *left == 0)
-                    }
-                    None => match byte {
-                        SUBSTITUTE | ESCAPE => (byte, true),
-                        b'\r' | b'\n' => (byte, false),
-                        _ => (FILLER, false),
-                    },
-                };
-                if ends {
+            Writer::Data(content) => {
+                let (masked, ended) = content.feed(byte);
+                let written = ended.map(|sent| Written::Data { sent, message: content.message() });
+                if written.is_some() {
                     self.writer = Writer::Start;
                     self.prompts = None;
                 }
-                (masked, ends.then_some(Written::Data))
+                (masked, written)
             }
         }
     }
@@ -229,9 +261,12 @@ impl Dialogue {
     /// A byte that no command has here: data that did not wait for its prompt, or something else than AT.
     fn stray(&mut self, byte: u8) -> u8 {
         let ends = matches!(byte, b'\r' | b'\n');
-        if self.prompts == Some(Prompts::UntilSubstitute) && !matches!(self.writer, Writer::Command { .. }) {
-            self.writer = Writer::Data { left: None };
-            return if ends { byte } else { FILLER };
+        let open_ended = matches!(self.prompts, Some(Prompts::UntilSubstitute | Prompts::Message(_)));
+        if open_ended && !matches!(self.writer, Writer::Command { .. }) {
+            let mut content = self.content();
+            let (masked, _) = content.feed(byte);
+            self.writer = Writer::Data(content);
+            return masked;
         }
         self.writer = Writer::Start;
         if ends {
@@ -253,6 +288,12 @@ impl Dialogue {
             Some(Setting::Unknown) => self.numeric = None,
             None => {}
         }
+        match line.settings.text_mode {
+            Some(Setting::Off) => self.text_mode = false,
+            Some(Setting::On) => self.text_mode = true,
+            // PDUs are the default (TS 27.005 §3.2.3); who is not sure takes all for text.
+            Some(Setting::Unknown) | None => {}
+        }
         if std::mem::take(&mut self.early_prompt) && line.prompts.is_some() {
             self.data_follows();
         }
@@ -261,11 +302,16 @@ impl Dialogue {
     }
 
     fn data_follows(&mut self) {
-        let left = match self.prompts {
-            Some(Prompts::Counted(count)) => Some(count),
-            Some(Prompts::UntilSubstitute) | None => None,
-        };
-        self.writer = Writer::Data { left };
+        self.writer = Writer::Data(self.content());
+    }
+
+    /// What the last command asks for.
+    fn content(&self) -> Content {
+        match self.prompts {
+            Some(Prompts::Counted(count)) => Content::Counted(count),
+            Some(Prompts::Message(_)) if !self.text_mode => Content::Pdu(Box::default()),
+            Some(Prompts::Message(_) | Prompts::UntilSubstitute) | None => Content::Text,
+        }
     }
 
     /// What a line means for both directions; gives it back unless it is of no concern to a tracker.
@@ -302,7 +348,7 @@ impl Dialogue {
     fn ended(&mut self, result: &AtResult, number: bool) {
         self.numeric = Some(number);
         self.prompts = None;
-        if matches!(self.writer, Writer::Data { .. }) {
+        if matches!(self.writer, Writer::Data(_)) {
             self.writer = Writer::Start;
         }
         let line = self.last.as_ref().filter(|_| self.outstanding > 0);

@@ -40,11 +40,12 @@ pub(super) fn of_command(name: &str) -> Policy {
         "+CSIM" => Policy::CommandApdu(1),
         "+CGLA" => Policy::CommandApdu(2),
         "+CRSM" => Policy::First(5),
+        "+CMSS" => Policy::First(1),
         "+CCHO" => Policy::Clear,
         "+CMGS" | "+CMGW" | "+CMGC" | "+CNMA" => Policy::LengthOrNumber,
         "+CPIN" | "+CPIN2" | "+CPWD" | "+CLCK" | "^CPIN" | "^CPIN2" | "^CLCK" | "+CPINR" | "+CUSD" | "+CGAUTH"
-        | "^AUTHDATA" | "$QCPDPP" | "+CSCA" | "+CPBW" | "+CPBF" | "+CMSS" | "+CEER" | "+EGMR" | "+CCFC" | "#PASSW"
-        | "+VTS" | "*CPIN" | "+QICSGP" => Policy::All,
+        | "^AUTHDATA" | "$QCPDPP" | "+CSCA" | "+CPBW" | "+CPBF" | "+CEER" | "+EGMR" | "+CCFC" | "#PASSW" | "+VTS"
+        | "*CPIN" | "+QICSGP" => Policy::All,
         _ => Policy::Usual,
     }
 }
@@ -70,6 +71,8 @@ pub(super) struct Mask {
     argument: u8,
     /// Bytes of this argument that are not quotes.
     position: u32,
+    /// The first argument is a number of at most three digits, without quotes.
+    length: bool,
     /// Hexadecimal digits in a row.
     run: u32,
     /// The decimal value of the current argument, and of the first.
@@ -79,7 +82,7 @@ pub(super) struct Mask {
 
 impl Mask {
     pub(super) const fn new(policy: Policy) -> Self {
-        Self { policy, quoted: false, argument: 0, position: 0, run: 0, value: 0, first: 0 }
+        Self { policy, quoted: false, argument: 0, position: 0, length: true, run: 0, value: 0, first: 0 }
     }
 
     pub(super) const fn quoted(&self) -> bool {
@@ -89,6 +92,16 @@ impl Mask {
     /// Whether there is more than one argument.
     pub(super) const fn several(&self) -> bool {
         self.argument > 0
+    }
+
+    /// Which argument comes next, counted from 0.
+    pub(super) const fn argument(&self) -> u8 {
+        self.argument
+    }
+
+    /// The first argument, when it can be a length: at most three digits, without quotes.
+    pub(super) fn length(&self) -> Option<u32> {
+        (self.length && self.first > 0).then_some(self.first)
     }
 
     /// The decimal value of the last argument.
@@ -111,6 +124,9 @@ impl Mask {
             _ => {}
         }
         self.run = if byte.is_ascii_hexdigit() { self.run.saturating_add(1) } else { 0 };
+        if self.argument == 0 && (self.quoted || self.position >= 3 || !byte.is_ascii_digit()) && byte != b' ' {
+            self.length = false;
+        }
         let kept = self.keeps(byte);
         self.position = self.position.saturating_add(1);
         let byte = if kept { byte } else { FILLER };
@@ -129,7 +145,7 @@ impl Mask {
             Policy::Clear => true,
             Policy::First(count) => usual && self.argument < count,
             Policy::All => !self.quoted && byte == b' ',
-            Policy::LengthOrNumber => !self.quoted && self.argument == 0 && self.position < 3,
+            Policy::LengthOrNumber => !self.quoted && self.argument == 0 && (self.position < 3 || byte == b' '),
             Policy::Dial => matches!(byte, b'*' | b'#' | b'+' | b',' | b'>' | b' '),
             Policy::CommandApdu(argument) if self.argument == argument => {
                 byte.is_ascii_hexdigit() && self.position < APDU_HEADER

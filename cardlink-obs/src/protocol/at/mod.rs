@@ -8,6 +8,7 @@
 //! length; command lines of more than 4 KiB are none.
 
 mod answer;
+mod carried;
 mod command;
 mod detect;
 mod dialogue;
@@ -20,6 +21,7 @@ mod word;
 mod tests;
 
 pub use answer::{Heard, Line};
+pub use carried::{Carried, Returned};
 pub use command::{CommandLine, Fingerprint, Prompts, Setting, Settings, UNNAMEABLE};
 pub use detect::AtVerdict;
 pub use dialogue::{Dialogue, Mode, Written};

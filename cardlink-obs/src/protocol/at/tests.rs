@@ -62,7 +62,9 @@ fn data_after_a_prompt() {
     ];
     assert_eq!(redact(&dialogue), masked);
     // It did not wait for the prompt.
-    assert_eq!(written("AT+CMGS=23\r0011000B91\x1aAT\r"), "AT+CMGS=23\r0000000000\x1aAT\r");
+    assert_eq!(written("AT+CMGS=23\r0011000B919471\x1aAT\r"), "AT+CMGS=23\r0011000B910000\x1aAT\r");
+    // A number that looks like a length, and text.
+    assert_eq!(written("AT+CMGF=1\rAT+CMGS=123\rDEAD BEEF\x1aAT\r"), "AT+CMGF=1\rAT+CMGS=123\r000000000\x1aAT\r");
 }
 
 #[test]

@@ -41,6 +41,9 @@ impl From<Answered> for AtResult {
     }
 }
 
+/// An error of a vendor that may have a number after a colon, as `+EXT ERROR` has.
+pub(super) const REFUSED: &str = "MODEM ERROR";
+
 /// Every line that is known by its words. A line that goes another way than all of these is text.
 pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("OK", Meaning::Final(Answered::Ok)),
@@ -56,6 +59,10 @@ pub(super) const WORDS: &[(&str, Meaning)] = &[
     ("COMMAND NOT SUPPORT", Meaning::Final(Answered::NotSupported)),
     ("COMMAND NOT SUPPORTED", Meaning::Final(Answered::NotSupported)),
     ("TOO MANY PARAMETERS", Meaning::Final(Answered::Error)),
+    ("DELAYED", Meaning::Final(Answered::Error)),
+    ("BLACKLISTED", Meaning::Final(Answered::Error)),
+    // A number may follow.
+    (REFUSED, Meaning::Final(Answered::Error)),
     ("SEND OK", Meaning::Final(Answered::Ok)),
     ("SEND FAIL", Meaning::Final(Answered::SendFail)),
     ("SHUT OK", Meaning::Final(Answered::Ok)),

@@ -13,6 +13,7 @@ mod flow;
 mod hello;
 mod key_exchange;
 mod message;
+pub mod open;
 mod record;
 mod redact;
 mod suite;

@@ -4,7 +4,11 @@
 //! bytes of what is not TLS. PSK identities are replaced by whatever the caller makes of them. An identity stands in the
 //! ClientKeyExchange of every PSK key exchange (RFC 4279 §2 to §4, RFC 5489 §2), a hint at it in the ServerKeyExchange, and
 //! identities in the `pre_shared_key` extension of a TLS 1.3 ClientHello (RFC 8446 §4.2.11).
+//!
+//! Where ciphertext is wanted, it stays, and so do the identities that say by which key it opens; what is in the clear
+//! becomes zeros all the same.
 
+use super::suite::{cipher_suite, is_null};
 use std::ops::Range;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -13,10 +17,11 @@ const APPLICATION_DATA: u8 = 23;
 /// Bytes that are kept of a direction that is not TLS: they tell what it is instead.
 const KEPT_OF_OTHERS: u8 = 8;
 const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 const PRE_SHARED_KEY: usize = 41;
-/// Version and random of a ClientHello.
+/// Version and random of a hello.
 const HELLO_FIXED: usize = 34;
 
 /// Makes what stands in place of an identity, as long as it.
@@ -26,7 +31,8 @@ pub type MaskIdentity = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
 pub struct TlsRedactor {
     read: Lane,
     write: Lane,
-    mask: MaskIdentity,
+    /// `None`: ciphertext is kept.
+    mask: Option<MaskIdentity>,
 }
 
 impl std::fmt::Debug for TlsRedactor {
@@ -48,11 +54,18 @@ pub struct Place {
 
 impl TlsRedactor {
     pub fn new(mask: MaskIdentity) -> Self {
-        Self { read: Lane::default(), write: Lane::default(), mask }
+        Self { read: Lane::default(), write: Lane::default(), mask: Some(mask) }
+    }
+
+    /// Keeps what nobody can read without a key, and identities.
+    pub fn keeping_ciphertext() -> Self {
+        Self { read: Lane::default(), write: Lane::default(), mask: None }
     }
 
     /// Masks what must not be kept of `bytes`.
     pub fn mask(&mut self, place: Place, bytes: &mut [u8]) {
+        let encrypts = self.mask.is_none()
+            && [&self.read, &self.write].into_iter().find_map(|lane| lane.suite).is_some_and(encrypts);
         let lane = if place.write { &mut self.write } else { &mut self.read };
         if place.offset != lane.next {
             lane.skip(place.offset.saturating_sub(lane.next));
@@ -64,7 +77,8 @@ impl TlsRedactor {
         for (index, byte) in bytes.iter_mut().enumerate() {
             match lane.byte(*byte) {
                 Keep::Clear => {}
-                Keep::Zero => *byte = 0,
+                Keep::Ciphertext if encrypts => {}
+                Keep::Zero | Keep::Ciphertext => *byte = 0,
                 Keep::Identity => match identities.last_mut() {
                     Some(Range { end, .. }) if *end == index => *end += 1,
                     _ => identities.push(index..index + 1),
@@ -74,8 +88,8 @@ impl TlsRedactor {
         lane.skip(place.total.saturating_sub(bytes.len() as u64));
         lane.next = place.offset.saturating_add(place.total);
         for range in identities {
-            if let Some(identity) = bytes.get_mut(range) {
-                let masked = (self.mask)(identity);
+            if let (Some(identity), Some(mask)) = (bytes.get_mut(range), &self.mask) {
+                let masked = mask(identity);
                 for (slot, byte) in identity.iter_mut().zip(masked) {
                     *slot = byte;
                 }
@@ -89,6 +103,8 @@ impl TlsRedactor {
 enum Keep {
     Clear,
     Zero,
+    /// Application data.
+    Ciphertext,
     Identity,
 }
 
@@ -114,6 +130,8 @@ enum Field {
     SessionId,
     SuitesLength,
     Suites,
+    /// The one that the server chose.
+    Suite,
     CompressionLength,
     Compression,
     ExtensionsLength,
@@ -148,6 +166,7 @@ struct Lane {
     extension: usize,
     extension_left: usize,
     identities_left: usize,
+    suite: Option<u16>,
 }
 
 impl Default for Lane {
@@ -167,8 +186,14 @@ impl Default for Lane {
             extension: 0,
             extension_left: 0,
             identities_left: 0,
+            suite: None,
         }
     }
+}
+
+/// Whether records under this suite are encrypted: not those of the NULL suites, nor of RFC 9150.
+fn encrypts(suite: u16) -> bool {
+    !is_null(cipher_suite(suite)) && !matches!(suite, 0xC0B4 | 0xC0B5)
 }
 
 impl Lane {
@@ -212,7 +237,7 @@ impl Lane {
         let [kind, ..] = self.header;
         match kind {
             HANDSHAKE if !self.encrypted && self.message_byte(byte) => Keep::Identity,
-            APPLICATION_DATA => Keep::Zero,
+            APPLICATION_DATA => Keep::Ciphertext,
             _ => Keep::Clear,
         }
     }
@@ -272,13 +297,18 @@ impl Lane {
             Field::MessageLength => {
                 self.message_left = number;
                 match self.message_type {
-                    CLIENT_HELLO => (Field::HelloFixed, HELLO_FIXED),
+                    CLIENT_HELLO | SERVER_HELLO => (Field::HelloFixed, HELLO_FIXED),
                     SERVER_KEY_EXCHANGE | CLIENT_KEY_EXCHANGE => (Field::KeyIdentityLength, 2),
                     _ => (Field::Rest, number),
                 }
             }
             Field::HelloFixed => (Field::SessionIdLength, 1),
             Field::SessionIdLength => (Field::SessionId, number),
+            Field::SessionId if self.message_type == SERVER_HELLO => (Field::Suite, 2),
+            Field::Suite => {
+                self.suite = u16::try_from(number).ok();
+                (Field::Rest, self.message_left)
+            }
             Field::SessionId => (Field::SuitesLength, 2),
             Field::SuitesLength => (Field::Suites, number),
             Field::Suites => (Field::CompressionLength, 1),

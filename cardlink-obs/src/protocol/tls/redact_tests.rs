@@ -97,3 +97,55 @@ fn a_hello_with_a_pre_shared_key_is_masked() {
     assert_eq!(changed.len(), 4);
     assert_eq!(&clear[changed[0]..=changed[3]], b"card");
 }
+
+fn server_hello(suite: [u8; 2], session: usize) -> Vec<u8> {
+    let body = [&[3, 3][..], &[7; 32], &[session as u8], &vec![9; session], &suite, &[0]].concat();
+    record(22, &[&[2, 0, 0, body.len() as u8], body.as_slice()].concat())
+}
+
+/// What is kept of application data when ciphertext is wanted, both ways, the hello cut in two at each place.
+fn kept(hello: &[u8]) -> Vec<Vec<u8>> {
+    let data = record(23, b"POST /agent HTTP/1.1");
+    let way = |write: bool, offset: usize, total: usize| Place { write, ..place(offset, total) };
+    let mut kept = Vec::new();
+    for at in 0..hello.len() {
+        let mut redactor = TlsRedactor::keeping_ciphertext();
+        let (mut first, mut second) = (hello[..at].to_vec(), hello[at..].to_vec());
+        redactor.mask(way(true, 0, first.len()), &mut first);
+        redactor.mask(way(true, at, second.len()), &mut second);
+        assert_eq!([first, second].concat(), hello);
+        let (mut written, mut read) = (data.clone(), data.clone());
+        redactor.mask(way(true, hello.len(), data.len()), &mut written);
+        redactor.mask(way(false, 0, data.len()), &mut read);
+        kept.extend([written, read]);
+    }
+    kept
+}
+
+#[test]
+fn ciphertext_is_kept_under_suites_that_encrypt_only() {
+    let data = record(23, b"POST /agent HTTP/1.1");
+    let zeros = record(23, &[0; 20]);
+    for session in [0, 32] {
+        // TLS_PSK_WITH_AES_128_CBC_SHA256, TLS_AES_128_GCM_SHA256.
+        for suite in [[0x00, 0xAE], [0x13, 0x01]] {
+            assert!(kept(&server_hello(suite, session)).iter().all(|one| *one == data), "{suite:?}");
+        }
+        // TLS_PSK_WITH_NULL_SHA256, TLS_ECDHE_PSK_WITH_NULL_SHA256, TLS_SHA256_SHA256.
+        for suite in [[0x00, 0xB0], [0xC0, 0x3A], [0xC0, 0xB4]] {
+            assert!(kept(&server_hello(suite, session)).iter().all(|one| *one == zeros), "{suite:?}");
+        }
+    }
+    // No hello was seen: nobody can open it.
+    assert!(kept(&record(20, &[1])).iter().all(|one| *one == zeros));
+}
+
+#[test]
+fn with_ciphertext_the_identity_is_kept_and_what_is_not_tls_is_not() {
+    let mut clear = key_exchange(b"8988303000001234567");
+    TlsRedactor::keeping_ciphertext().mask(place(0, clear.len()), &mut clear);
+    assert_eq!(clear, key_exchange(b"8988303000001234567"));
+    let mut clear = b"POST /agent HTTP/1.1".to_vec();
+    TlsRedactor::keeping_ciphertext().mask(place(0, clear.len()), &mut clear);
+    assert_eq!(clear, b"POST /ag\0\0\0\0\0\0\0\0\0\0\0\0");
+}

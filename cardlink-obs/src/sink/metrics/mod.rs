@@ -1,24 +1,35 @@
 //! Observations become metrics.
 
+mod adb;
+mod apdus;
 mod bounded;
+mod databases;
+mod devices;
 pub mod own;
+pub mod page;
 mod processes;
 mod registry;
+mod sessions;
 pub mod table;
+mod tests;
 
 pub use registry::Registry;
 
-use super::Sink;
+use super::{Sink, names::Names};
 use crate::observation::{
-    AtCommand, ConnectionClosed, ConnectionOutcome, FailureReason, Handshake, Observation, ProgramWait, Side,
-    TargetChange, TargetEvent,
+    AtCommand, ConnectionClosed, ConnectionOutcome, DeviceType, FailureReason, Handshake, Observation, ProgramWait,
+    Side, TargetChange, TargetEvent, TriggerType,
 };
+use apdus::Apdus;
 use bounded::Bounded;
+use databases::Databases;
+use devices::Devices;
 use processes::Processes;
+use sessions::Sessions;
 use std::{collections::HashSet, sync::Arc};
+use tests::Tests;
 
 const MAX_TARGETS: usize = 64;
-const MAX_DEVICES: usize = 64;
 const MAX_COMMANDS: usize = 200;
 const MAX_SUITES: usize = 64;
 
@@ -44,11 +55,16 @@ const REASONS: [(FailureReason, Side); 14] = [
 pub struct Metrics {
     registry: Arc<Registry>,
     targets: Bounded,
-    devices: Bounded,
     commands: Bounded,
     suites: Bounded,
     announced: HashSet<(String, String)>,
     processes: Processes,
+    sessions: Sessions,
+    apdus: Apdus,
+    host_devices: Devices,
+    databases: Databases,
+    tests: Tests,
+    adb: adb::Adb,
 }
 
 impl Metrics {
@@ -56,12 +72,24 @@ impl Metrics {
         Self {
             registry,
             targets: Bounded::new(MAX_TARGETS),
-            devices: Bounded::new(MAX_DEVICES),
             commands: Bounded::new(MAX_COMMANDS),
             suites: Bounded::new(MAX_SUITES),
             announced: HashSet::new(),
             processes: Processes::default(),
+            sessions: Sessions::default(),
+            apdus: Apdus::default(),
+            host_devices: Devices::default(),
+            databases: Databases::default(),
+            tests: Tests::default(),
+            adb: adb::Adb::default(),
         }
+    }
+
+    /// With names for the serial numbers of devices; otherwise they are left out.
+    #[must_use]
+    pub fn naming(mut self, names: Names) -> Self {
+        self.host_devices.name_by(names);
+        self
     }
 
     /// Counters start at 0 for every known label set: `increase()` would miss the night's only failure otherwise.
@@ -147,7 +175,7 @@ impl Metrics {
 
     fn at_command(&mut self, command: &AtCommand) {
         let target = self.targets.fold(&command.tty.process.target);
-        let device = self.devices.fold(&command.tty.path);
+        let device = self.host_devices.modem(&command.tty.device, &target, &self.registry);
         let name = self.commands.fold(&command.name);
         for result in ["ok", "error", "timeout"] {
             self.registry.add(&table::AT_COMMANDS, &[&target, &device, &name, result], 0.0);
@@ -159,11 +187,15 @@ impl Metrics {
             command.duration().as_secs_f64(),
         );
         self.registry.announce(&table::PROGRAM_WAIT, &[&target, &device, "at"]);
+        if command.result.is_failure() {
+            let error = command.result.to_string();
+            self.registry.increment(&table::DEVICE_ERRORS, &[&target, DeviceType::Modem.as_str(), &device, &error]);
+        }
     }
 
     fn program_wait(&mut self, wait: &ProgramWait) {
         let target = self.targets.fold(&wait.tty.process.target);
-        let device = self.devices.fold(&wait.tty.path);
+        let device = self.host_devices.modem(&wait.tty.device, &target, &self.registry);
         self.registry.observe(
             &table::PROGRAM_WAIT,
             &[&target, &device, wait.interface.as_str()],
@@ -191,9 +223,59 @@ impl Sink for Metrics {
             }
             Observation::ConnectionClosed(closed) => self.closed(closed),
             Observation::Handshake(handshake) => self.handshake(handshake),
+            Observation::Plaintext(plaintext) => {
+                let target = self.target(&plaintext.connection.process.target);
+                Sessions::plaintext(plaintext, &target, &self.registry);
+            }
+            Observation::Exchange(exchange) => {
+                let target = self.target(&exchange.connection.process.target);
+                Sessions::exchange(exchange, &target, &self.registry);
+            }
+            Observation::Script(script) => {
+                let target = self.target(&script.connection.process.target);
+                Sessions::script(script, &target, &mut self.apdus, &self.registry);
+            }
+            Observation::SessionOpened(opened) => {
+                let target = self.target(&opened.connection.process.target);
+                self.sessions.opened(opened, &target, &mut self.apdus, &self.registry);
+            }
+            Observation::Session(session) => {
+                let target = self.target(&session.connection.process.target);
+                self.sessions.ended(session, &target, &mut self.apdus, &self.registry);
+            }
+            Observation::Finding(finding) => {
+                let target = self.target(&finding.connection.process.target);
+                Sessions::finding(finding, &target, &mut self.apdus, &self.registry);
+            }
             Observation::AtCommand(command) => self.at_command(command),
-            Observation::AtUnsolicited(_) => {}
+            Observation::Trigger(trigger) => {
+                let target = self.target(&trigger.tty.process.target);
+                let device = self.host_devices.modem(&trigger.tty.device, &target, &self.registry);
+                for kind in TriggerType::ALL {
+                    for metric in [&table::TRIGGERS_SENT, &table::TRIGGER_FAILURES] {
+                        self.registry.add(metric, &[&target, &device, kind.as_str()], 0.0);
+                    }
+                }
+                let metric = if trigger.was_sent() { &table::TRIGGERS_SENT } else { &table::TRIGGER_FAILURES };
+                self.registry.increment(metric, &[&target, &device, trigger.kind.as_str()]);
+            }
+            Observation::Query(query) => {
+                let target = self.target(&query.process.target);
+                self.databases.query(query, &target, &self.registry);
+            }
+            Observation::DatabaseConnection(told) => {
+                let target = self.target(&told.process.target);
+                self.databases.connection(told, &target, &self.registry);
+            }
             Observation::ProgramWait(wait) => self.program_wait(wait),
+            Observation::Test(test) => {
+                let target = self.target(&test.process.target);
+                self.tests.test(test, &target, &self.registry);
+            }
+            Observation::TestSuite(suite) => {
+                let target = self.target(&suite.process.target);
+                self.tests.ended(suite, &target, &self.registry);
+            }
             Observation::Process(sample) => {
                 let target = self.targets.fold(&sample.process.target);
                 self.processes.sampled(sample, &target, &self.registry);
@@ -206,6 +288,28 @@ impl Sink for Metrics {
                 let target = self.target(&blind.process.target);
                 self.registry.increment(&table::OWN_BLIND, &[&target, blind.way.as_str()]);
             }
+            Observation::DeviceApdu(apdu) => {
+                let target = self.target(&apdu.process.target);
+                self.host_devices.apdu(apdu, &target, &mut self.apdus, &self.registry);
+            }
+            Observation::DeviceOperation(operation) => {
+                let target = self.target(&operation.process.target);
+                self.host_devices.operation(operation, &target, &mut self.apdus, &self.registry);
+            }
+            Observation::DeviceChange(change) => self.host_devices.changed(change, &self.registry),
+            Observation::DeviceFinding(finding) if !finding.counted_elsewhere => {
+                let target = self.target(&finding.process.target);
+                self.registry.increment(&table::FINDINGS, &[&target, finding.kind.as_str()]);
+            }
+            Observation::AdbOperation(operation) => {
+                let target = self.target(&operation.connection.process.target);
+                let phone = operation.device.as_ref();
+                let device = phone.map(|phone| self.host_devices.seen(phone, &target, &mut self.apdus, &self.registry));
+                adb::operation(operation, &target, &device.unwrap_or_default(), &self.registry);
+            }
+            Observation::PhoneList(list) => self.adb.listed(list, &self.registry),
+            // Spans tell of functions: their names are the user's own, and no series is.
+            Observation::DeviceFinding(_) | Observation::AtUnsolicited(_) | Observation::Function(_) => {}
         }
     }
 }

@@ -27,7 +27,8 @@ impl Own {
             &[env!("CARGO_PKG_VERSION"), &platform, kernel.trim(), crate::capture::loader::object_id()],
             1.0,
         );
-        for source in ["tls", "at", "tcp", "ring"] {
+        tell_time(&registry);
+        for source in ["tls", "at", "tcp", "pcsc", "ring"] {
             registry.add(&table::OWN_INCOMPLETE, &[source], 0.0);
         }
         Self {
@@ -81,9 +82,14 @@ impl Own {
             self.registry.add(&table::OWN_PROBE_COST, &[probe], time);
             self.registry.add(&table::OWN_PROBE_RUNS, &[probe], account.runs.saturating_sub(before.runs) as f64);
         }
-        let wall = crate::sink::wall::WallClock::of_this_host();
-        let now = Stamp::from_nanos(crate::capture::now());
-        self.registry.set(&table::OWN_PAGE_TIME, &[], wall.epoch_seconds(now));
+        tell_time(&self.registry);
         moved
     }
+}
+
+/// The page that is rendered next is of now.
+fn tell_time(registry: &Registry) {
+    let wall = crate::sink::wall::WallClock::of_this_host();
+    let now = Stamp::from_nanos(crate::capture::now());
+    registry.set(&table::OWN_PAGE_TIME, &[], wall.epoch_seconds(now));
 }

@@ -1,7 +1,9 @@
 //! The table, as live counters.
 
 use super::table::{ALL, Kind, Metric};
-use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry as Prometheus};
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry as Prometheus, core::Collector as _,
+};
 use std::collections::HashMap;
 
 enum Family {
@@ -76,6 +78,30 @@ impl Registry {
         }
     }
 
+    /// Takes one series of a gauge away.
+    pub fn remove(&self, metric: &Metric, labels: &[&str]) {
+        if let Some(Family::Gauge(family)) = self.families.get(metric.name) {
+            let _ = family.remove_label_values(labels);
+        }
+    }
+
+    /// All series of a counter or gauge: the values of the labels, in the order of the table, and the value.
+    pub fn series(&self, metric: &Metric) -> Vec<(Vec<String>, f64)> {
+        let families = match self.families.get(metric.name) {
+            Some(Family::Counter(family)) => family.collect(),
+            Some(Family::Gauge(family)) => family.collect(),
+            _ => return Vec::new(),
+        };
+        let series = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric);
+        series
+            .map(|one| {
+                let find = |label: &&str| one.get_label().iter().find(|pair| pair.name() == *label);
+                let values = metric.labels.iter().map(|label| find(label).map_or("", |pair| pair.value()).to_owned());
+                (values.collect(), one.get_counter().get_value() + one.get_gauge().get_value())
+            })
+            .collect()
+    }
+
     pub fn observe(&self, metric: &Metric, labels: &[&str], value: f64) {
         if let Some(Family::Histogram(family)) = self.families.get(metric.name)
             && let Ok(series) = family.get_metric_with_label_values(labels)
@@ -91,9 +117,14 @@ impl Registry {
         }
     }
 
+    /// All series as they are now.
+    pub fn families(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.prometheus.gather()
+    }
+
     /// All series, in the Prometheus text format.
     pub fn render(&self) -> String {
-        prometheus::TextEncoder::new().encode_to_string(&self.prometheus.gather()).unwrap_or_default()
+        prometheus::TextEncoder::new().encode_to_string(&self.families()).unwrap_or_default()
     }
 }
 

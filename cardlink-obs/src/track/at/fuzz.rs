@@ -10,7 +10,7 @@ use std::time::Duration;
 /// next how many tens of microseconds have passed, and a third how many bytes follow where there are any.
 pub fn fuzz(data: &[u8]) {
     let process = Arc::new(Process { pid: 1, comm: "fuzz".into(), target: "fuzz".into() });
-    let tty = Arc::new(Tty { process, path: "/dev/ttyUSB0".into() });
+    let tty = Arc::new(Tty::new(process, "/dev/ttyUSB0"));
     let mut tracker = AtTracker::new(tty, AtSettings::default());
     let mut out = Vec::new();
     let mut now = Stamp::from_nanos(1 << 40);

@@ -26,9 +26,11 @@
 //! hang-up. An I/O error is one; so is a read of 0 right after a poll that found the tty ready, when the program then
 //! closes it and nothing suggests that reads of 0 are this program's habit.
 
+mod card;
 mod early;
 mod fuzz;
 mod look;
+mod messages;
 mod pairing;
 mod pending;
 mod wait;
@@ -39,9 +41,9 @@ mod tests;
 pub use crate::protocol::at::{AtVerdict, Mode};
 pub use fuzz::fuzz;
 
-use crate::observation::{Incomplete, Observation, Stamp, Tty};
+use crate::observation::{Blind, BlindWay, DeviceOperation, Incomplete, Observation, Stamp, Tty};
 use crate::protocol::at::{Dialogue, Written};
-use crate::stream::{Chunk, Direction, Hole, Item};
+use crate::stream::{Call, Chunk, Direction, Hole, Item};
 use look::{Attention, ZeroReads};
 use pairing::{Ending, Pairing, When};
 use std::sync::Arc;
@@ -81,6 +83,8 @@ pub struct AtTracker {
     line_began: Stamp,
     /// The last line was a final result code, and its line feed may still come.
     answer_trails: bool,
+    /// It was told that the device could not be read or written.
+    has_failed: bool,
     /// Observed, but not handed on yet.
     told: Vec<Observation>,
 }
@@ -96,6 +100,7 @@ impl AtTracker {
             attention: Attention::default(),
             line_began: Stamp::default(),
             answer_trails: false,
+            has_failed: false,
             told: Vec::new(),
         }
     }
@@ -121,6 +126,7 @@ impl AtTracker {
             self.dialogue = Dialogue::new();
             self.zeroes = ZeroReads::default();
             self.wait.closed();
+            self.has_failed = false;
             self.told.clear();
         }
     }
@@ -150,13 +156,14 @@ impl AtTracker {
                 self.attention.empty_read(call);
                 self.wait.empty_read(call);
             }
-            Item::Error { call, errno, .. } => {
+            Item::Error { direction, call, errno } => {
                 if matches!(*errno, EIO | ENXIO | ENODEV) {
                     self.wait.moved_on(&mut self.told);
+                    self.failed(*direction, call);
                     self.pairing.give_up(Ending::Hangup, call.exit, &mut self.told);
                 }
             }
-            Item::Shutdown(_) => {}
+            Item::Shutdown(_) | Item::Transport(_) => {}
             Item::Polled(call) => {
                 self.zeroes.polled(call);
                 self.attention.polled(call);
@@ -171,6 +178,26 @@ impl AtTracker {
         }
     }
 
+    /// The device could not be read or written. A command that waits is told as hung up instead, and a program that tries
+    /// again and again fails once.
+    fn failed(&mut self, direction: Direction, call: &Call) {
+        if std::mem::replace(&mut self.has_failed, true) || self.pairing.waits() {
+            return;
+        }
+        self.told.push(Observation::DeviceOperation(Box::new(DeviceOperation {
+            device: Arc::clone(&self.tty.device),
+            process: Arc::clone(&self.tty.process),
+            connection: None,
+            usage: None,
+            operation: if direction == Direction::Read { "read" } else { "write" },
+            start: if call.enter == Stamp::default() { call.exit } else { call.enter },
+            end: call.exit,
+            share: None,
+            error: Some("io"),
+            counted_elsewhere: false,
+        })));
+    }
+
     fn written(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Observation>) {
         let call = chunk.call;
         self.wait.wrote(call.tid, &mut self.told);
@@ -181,7 +208,7 @@ impl AtTracker {
                     let answered = self.pairing.command(line, call, &mut self.told);
                     self.wait.answered(answered, call.tid);
                 }
-                Some(Written::Data) => self.pairing.data_written(call.exit),
+                Some(Written::Data { sent, message }) => self.pairing.data_written(sent, message, call.exit),
                 None => {}
             }
             if !self.goes_on(out) {
@@ -195,6 +222,7 @@ impl AtTracker {
         self.wait.read(&call);
         self.attention.read(&call);
         for &byte in chunk.bytes {
+            let before = self.dialogue.mode();
             let heard = self.dialogue.read(byte);
             if heard.begins {
                 self.line_began = call.exit;
@@ -208,6 +236,13 @@ impl AtTracker {
                 let answered = self.pairing.line(line, when, &mut self.told);
                 self.answer_trails = answered.is_some();
                 self.wait.answered(answered, call.tid);
+            }
+            if self.dialogue.mode() == Mode::Multiplexed && before != Mode::Multiplexed {
+                self.told.push(Observation::Blind(Box::new(Blind {
+                    at: call.exit,
+                    process: Arc::clone(&self.tty.process),
+                    way: BlindWay::Multiplexed,
+                })));
             }
             if !self.goes_on(out) {
                 return;
@@ -246,6 +281,7 @@ const fn time_of(item: &Item<'_>) -> Stamp {
         Item::Data(chunk) => chunk.call.exit,
         Item::Hole(hole) => hole.call.exit,
         Item::Eof(call) | Item::Error { call, .. } | Item::Shutdown(call) | Item::Polled(call) => call.exit,
+        Item::Transport(transport) => transport.at,
         Item::Closed { at } => *at,
         Item::Tick { now } => *now,
     }

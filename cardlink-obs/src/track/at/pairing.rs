@@ -24,10 +24,13 @@
 //! Result codes of calls (`NO CARRIER`, `BUSY`, …) end only commands that can have them; to others they are
 //! unsolicited.
 
+use super::card::Card;
 use super::early::Early;
+use super::messages::Messages;
 use super::pending::{Answer, Pending};
 use crate::observation::{AtResult, AtUnsolicited, Observation, Stamp, Tty};
-use crate::protocol::at::{CommandLine, Line, UNNAMEABLE};
+use crate::protocol::at::{CommandLine, Line, Returned, UNNAMEABLE};
+use crate::protocol::sms::Message;
 use crate::stream::Call;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -80,6 +83,24 @@ pub(super) struct Pairing {
     strange: bool,
     /// The modem has answered a command after the next was written, and has dropped none since.
     keeps_order: bool,
+    told: Told,
+}
+
+/// Tells what became of commands.
+#[derive(Debug)]
+struct Told {
+    tty: Arc<Tty>,
+    card: Card,
+    messages: Messages,
+}
+
+impl Told {
+    /// A command, and what it carried.
+    fn tell(&mut self, pending: &Pending, result: AtResult, end: Stamp, answer: &Answer, out: &mut Vec<Observation>) {
+        self.card.answered(&self.tty, pending, (&result, end), answer, out);
+        self.messages.answered(&self.tty, pending, (&result, end), answer, out);
+        out.push(pending.observation(&self.tty, result, end, answer));
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +113,7 @@ struct Final {
 impl Pairing {
     pub(super) fn new(tty: Arc<Tty>, timeout: Duration) -> Self {
         Self {
+            told: Told { tty: Arc::clone(&tty), card: Card::default(), messages: Messages::default() },
             tty,
             timeout,
             queue: VecDeque::new(),
@@ -136,9 +158,15 @@ impl Pairing {
     }
 
     /// The data after a prompt is complete.
-    pub(super) fn data_written(&mut self, at: Stamp) {
-        if let Some(pending) = self.queue.iter_mut().rev().find(|pending| pending.prompted.is_some()) {
-            pending.data_written.get_or_insert(at);
+    pub(super) fn data_written(&mut self, sent: bool, message: Option<Message>, at: Stamp) {
+        let asking = |pending: &&mut Pending| {
+            (pending.prompted.is_some() || pending.line.prompts.is_some()) && pending.data_written.is_none()
+        };
+        if let Some(pending) = self.queue.iter_mut().rev().find(asking) {
+            if pending.prompted.is_some() {
+                pending.data_written = Some(at);
+            }
+            pending.message = message.filter(|_| sent);
         }
     }
 
@@ -155,7 +183,9 @@ impl Pairing {
                 return self.final_result(result, when, out);
             }
             Line::Final(_) | Line::Word(_) => self.unasked(&line, when, out),
-            Line::Code(code) => self.code(code, when, out),
+            Line::Code(code) => self.code(code, None, when, out),
+            Line::Returned(code, returned) => self.code(code, Some(returned), when, out),
+            Line::Digit(digit) => self.digit(digit, when),
             Line::Text => {
                 self.strange = true;
                 self.information(when);
@@ -183,6 +213,11 @@ impl Pairing {
         None
     }
 
+    /// A command waits for its answer.
+    pub(super) fn waits(&self) -> bool {
+        self.queue.iter().any(|pending| !pending.told)
+    }
+
     /// Bytes were lost: what waits may never see its answer.
     pub(super) fn incomplete(&mut self) {
         for pending in &mut self.queue {
@@ -203,7 +238,7 @@ impl Pairing {
             if !pending.told && now.since(pending.start) > timeout {
                 pending.told = true;
                 let end = pending.start + timeout;
-                out.push(pending.observation(&self.tty, AtResult::Timeout, end, &self.answer));
+                self.told.tell(pending, AtResult::Timeout, end, &self.answer, out);
             }
         }
     }
@@ -226,12 +261,21 @@ impl Pairing {
                     Ending::Timeout => AtResult::Timeout,
                     Ending::Hangup => AtResult::Hangup,
                 };
-                out.push(pending.observation(&self.tty, result, at, &answer));
+                self.told.tell(&pending, result, at, &answer, out);
             }
         }
     }
 
-    fn code(&mut self, code: String, when: When, out: &mut Vec<Observation>) {
+    /// The number of a session, from a modem that says nothing else.
+    fn digit(&mut self, digit: u8, when: When) {
+        self.strange = true;
+        self.information(when);
+        if self.queue.iter().any(Pending::opens_session) {
+            self.answer.give_back(Returned::Number(u32::from(digit)), when.ended);
+        }
+    }
+
+    fn code(&mut self, code: String, returned: Option<Returned>, when: When, out: &mut Vec<Observation>) {
         let mut asking = self.queue.iter().filter(|pending| pending.asks(&code)).map(|pending| pending.number);
         let first = asking.next();
         let only = asking.next().is_none();
@@ -243,6 +287,9 @@ impl Pairing {
                     self.answer.names = Some(number);
                 }
                 self.information(when);
+                if let Some(returned) = returned {
+                    self.answer.give_back(returned, when.ended);
+                }
             }
         }
     }
@@ -256,9 +303,9 @@ impl Pairing {
         let code = match line {
             Line::Final(result) => final_code(result).to_owned(),
             Line::Word(word) => word.to_ascii_uppercase(),
-            Line::Code(code) => code.clone(),
+            Line::Code(code) | Line::Returned(code, _) => code.clone(),
             // Text is never a label.
-            Line::Text => UNNAMEABLE.trim_start_matches("AT").to_owned(),
+            Line::Text | Line::Digit(_) => UNNAMEABLE.trim_start_matches("AT").to_owned(),
             Line::Body | Line::Echo(_) | Line::Prompt => return,
         };
         self.unsolicited = true;
@@ -343,16 +390,16 @@ impl Pairing {
             let Some(pending) = self.queue.pop_front() else { break };
             answered = (one.result != AtResult::Connect).then(|| pending.answered(one.at));
             if !pending.told {
-                out.push(pending.observation(&self.tty, one.result, one.at, &one.answer));
+                self.told.tell(&pending, one.result, one.at, &one.answer, out);
             }
         }
         answered.filter(|_| self.queue.is_empty())
     }
 
-    fn abort(&self, pending: &Pending, at: Stamp, out: &mut Vec<Observation>) {
+    fn abort(&mut self, pending: &Pending, at: Stamp, out: &mut Vec<Observation>) {
         if !pending.told {
             let end = pending.superseded.unwrap_or(at);
-            out.push(pending.observation(&self.tty, AtResult::Aborted, end, &Answer::default()));
+            self.told.tell(pending, AtResult::Aborted, end, &Answer::default(), out);
         }
     }
 }

@@ -2,10 +2,14 @@
 
 use super::pairing::Answered;
 use crate::observation::{AtCommand, AtResult, Observation, Stamp, Tty};
-use crate::protocol::at::{CommandLine, UNNAMEABLE};
+use crate::protocol::at::{Carried, CommandLine, Returned, UNNAMEABLE};
+use crate::protocol::sms::Message;
 use crate::stream::Call;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// As many as a line can ask for.
+const RETURNED_LIMIT: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -20,6 +24,8 @@ pub(super) struct Pending {
     pub(super) superseded: Option<Stamp>,
     pub(super) prompted: Option<Stamp>,
     pub(super) data_written: Option<Stamp>,
+    /// What was sent or stored, when it is an SMS-SUBMIT PDU.
+    pub(super) message: Option<Message>,
     pub(super) incomplete: bool,
     /// What was read of its answer before the next command was written.
     pub(super) partial: Answer,
@@ -32,6 +38,16 @@ pub(super) struct Answer {
     pub(super) unattended: Duration,
     /// The number of the only command that a line of it names.
     pub(super) names: Option<u64>,
+    /// What it hands back, in order, and when each was there.
+    pub(super) returned: Vec<(Returned, Stamp)>,
+}
+
+impl Answer {
+    pub(super) fn give_back(&mut self, returned: Returned, at: Stamp) {
+        if self.returned.len() < RETURNED_LIMIT {
+            self.returned.push((returned, at));
+        }
+    }
 }
 
 impl Pending {
@@ -46,12 +62,13 @@ impl Pending {
             superseded: None,
             prompted: None,
             data_written: None,
+            message: None,
             incomplete: false,
             partial: Answer::default(),
         }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.line.names.first().map_or(UNNAMEABLE, String::as_str)
     }
 
@@ -70,6 +87,10 @@ impl Pending {
                 _ => name == code || (is_card_number(name) && is_card_number(code)),
             }
         })
+    }
+
+    pub(super) fn opens_session(&self) -> bool {
+        self.line.carried.iter().any(|carried| matches!(carried, Carried::Open { .. }))
     }
 
     pub(super) fn can_end_with(&self, result: &AtResult) -> bool {

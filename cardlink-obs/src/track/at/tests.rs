@@ -1,5 +1,6 @@
 //! Dialogues as programs and modems hold them.
 
+mod carried;
 mod property;
 mod scripts;
 
@@ -87,7 +88,7 @@ impl Bench {
 
 fn tty() -> Arc<Tty> {
     let process = Arc::new(Process { pid: 1, comm: "modem-tool".into(), target: "modem-tool".into() });
-    Arc::new(Tty { process, path: "/dev/ttyUSB2".into() })
+    Arc::new(Tty::new(process, "/dev/ttyUSB2"))
 }
 
 fn at(micros: u64) -> Stamp {
@@ -122,6 +123,36 @@ fn show(observation: &Observation) -> String {
         Observation::AtUnsolicited(unsolicited) => format!("unsolicited {}", unsolicited.code),
         Observation::ProgramWait(wait) => format!("{} program waited {}", wait.command, wait.wait.as_micros()),
         Observation::Incomplete(incomplete) => format!("incomplete {}", incomplete.bytes),
+        Observation::DeviceApdu(one) => {
+            let mut text = format!("apdu {} {}", one.apdu.name, one.duration().as_micros());
+            match (one.apdu.status_word, one.error) {
+                (Some(sw), None) => _ = write!(text, " {sw:04X}"),
+                (_, error) => _ = write!(text, " {}", error.unwrap_or("neither")),
+            }
+            let _ = write!(text, " {}/{}", one.apdu.command_bytes, one.apdu.response_bytes);
+            if one.apdu.channel > 0 {
+                let _ = write!(text, " channel={}", one.apdu.channel);
+            }
+            if let Some(session) = one.carrier.as_ref().and_then(|carrier| carrier.session.as_ref()) {
+                let _ = write!(text, " session={}:{}", session.id, session.application.as_deref().unwrap_or("?"));
+            }
+            if let Some(of) = one.continues {
+                let _ = write!(text, " of={}:{}", of.command, of.position);
+            }
+            if let Some(program) = one.program {
+                let _ = write!(text, " program={}", program.as_micros());
+            }
+            text
+        }
+        Observation::Trigger(trigger) => {
+            let [a, b, c] = trigger.tar.unwrap_or([0xEE; 3]);
+            let took = trigger.end.since(trigger.sent).as_micros();
+            let ciphered = if trigger.ciphered { " ciphered" } else { "" };
+            let kind = trigger.kind.as_str();
+            format!("trigger {kind} {a:02X}{b:02X}{c:02X} {} {took} by {}{ciphered}", trigger.result, trigger.command)
+        }
+        Observation::DeviceOperation(one) => format!("{} failed {}", one.operation, one.error.unwrap_or("not")),
+        Observation::Blind(blind) => format!("blind {}", blind.way.as_str()),
         other => format!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use super::progress::{CHANGE_CIPHER_SPEC, ENCRYPTED, FINISHED, Sender};
 use super::timeline::Timeline;
 use super::verdict::Ending;
-use super::{HandshakeTracker, Verdict, other, side_of};
+use super::{HandshakeTracker, Verdict, side_of};
 use crate::observation::TlsVersion;
 use crate::protocol::tls::{Alert, AlertDescription, AlertLevel, HandshakeType, Message, Wire, tls13_sizes};
 use crate::stream::{Call, Direction};
@@ -105,7 +105,7 @@ impl HandshakeTracker {
             return;
         }
         if let Some(from_client) = kind.from_client() {
-            self.client = if from_client { direction } else { other(direction) };
+            self.client = if from_client { direction } else { direction.other() };
             self.client_known = true;
         }
     }

@@ -1,14 +1,13 @@
 //! A connection from arbitrary bytes, for the fuzzer and for tests.
 
 use crate::observation::{Connection, Handshake, Observation, Process, Role, Stamp};
-use crate::stream::{Call, Chunk, Direction, Hole, Item};
+use crate::stream::{Chunk, Direction, Hole, Item, Script};
 use crate::track::connection::{ConnectionTracker, Settings};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Reads `script` as items, feeds them to a tracker and checks what holds for any of them.
 pub(in crate::track) fn run(script: &[u8]) {
-    let mut script = Script(script);
+    let mut script = Script::new(script);
     let flags = script.byte();
     let role = match flags & 3 {
         0 => None,
@@ -23,7 +22,7 @@ pub(in crate::track) fn run(script: &[u8]) {
     let mut out = Vec::new();
     let mut now = 1_000_u64;
     let mut offsets = [0_u64; 2];
-    while !script.0.is_empty() {
+    while !script.is_empty() {
         let op = script.byte();
         let direction = if op & 1 == 0 { Direction::Read } else { Direction::Write };
         let call = script.call(&mut now);
@@ -78,33 +77,5 @@ pub(in crate::track) fn assert_adds_up(handshake: &Handshake) {
     assert_eq!(phases.local_compute + phases.peer_wait + phases.not_ready, handshake.duration());
     for flight in &handshake.flights {
         assert!(handshake.start <= flight.start && flight.start <= flight.end && flight.end <= handshake.end);
-    }
-}
-
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or(0)
-    }
-
-    fn take(&mut self, len: usize) -> &'a [u8] {
-        let (head, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        head
-    }
-
-    /// A call that mostly goes forward in time, and now and then a little back.
-    fn call(&mut self, now: &mut u64) -> Call {
-        let step = self.byte();
-        *now += u64::from(step & 63) * 1_000;
-        let exit = if step & 128 == 0 { *now } else { now.saturating_sub(20_000) };
-        let enter = exit.saturating_sub(u64::from(step & 64) * 500);
-        Call {
-            enter: Stamp::from_nanos(enter),
-            exit: Stamp::from_nanos(exit),
-            polled: Duration::from_nanos(u64::from(step) * 100),
-            tid: 1,
-        }
     }
 }

@@ -45,6 +45,7 @@ mod tests;
 mod timeline;
 mod verdict;
 
+use super::errno::{ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPIPE, ETIMEDOUT};
 use crate::observation::{Connection, Failure, Handshake, Role, Side, Stamp};
 use crate::protocol::tls::Flow;
 use crate::stream::{Call, Chunk, Direction, Hole};
@@ -106,7 +107,7 @@ impl HandshakeTracker {
         first: (Direction, Call),
     ) -> Self {
         let (direction, call) = first;
-        let start = start_of(direction, call);
+        let start = call.start(direction);
         Self {
             connection,
             limit,
@@ -135,7 +136,7 @@ impl HandshakeTracker {
             self.client = direction;
             self.client_known = true;
             self.unsure = self.incomplete;
-            self.timeline.start_no_later_than(start_of(direction, call));
+            self.timeline.start_no_later_than(call.start(direction));
         }
     }
 
@@ -363,30 +364,9 @@ impl HandshakeTracker {
 
 const ALERT: u8 = 21;
 
-// Linux errno values; the same on every architecture that eBPF runs on but MIPS, SPARC and Alpha.
-const EPIPE: i32 = 32;
-const ENETUNREACH: i32 = 101;
-const ECONNRESET: i32 = 104;
-const ETIMEDOUT: i32 = 110;
-const EHOSTUNREACH: i32 = 113;
-
-const fn start_of(direction: Direction, call: Call) -> Stamp {
-    match direction {
-        Direction::Read => call.exit,
-        Direction::Write => call.enter,
-    }
-}
-
 const fn side_of(direction: Direction) -> Side {
     match direction {
         Direction::Read => Side::Peer,
         Direction::Write => Side::Local,
-    }
-}
-
-const fn other(direction: Direction) -> Direction {
-    match direction {
-        Direction::Read => Direction::Write,
-        Direction::Write => Direction::Read,
     }
 }

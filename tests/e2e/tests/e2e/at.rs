@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::process::Command;
 
 /// The name of a command line: without arguments and without `?`, `=` and `=?`.
-fn name(line: &str) -> String {
+pub fn name(line: &str) -> String {
     let rest = line.get(2..).unwrap_or_default();
     let extended = rest.starts_with(['+', '$', '^', '%', '#', '*']);
     let basic = usize::from(rest.starts_with('&')) + 1;
@@ -23,12 +23,12 @@ fn name(line: &str) -> String {
 }
 
 /// A final result code as the metrics name it.
-fn result(code: &str) -> String {
+pub fn result(code: &str) -> String {
     let text = code.to_lowercase().replace("+cme error: ", "cme_").replace("+cms error: ", "cms_");
     text.replace(' ', "_")
 }
 
-fn counts(truth: &[ModemRecord]) -> Counts {
+pub fn counts(truth: &[ModemRecord]) -> Counts {
     let mut counts = Counts::new();
     for record in truth {
         *counts.entry(format!("{} {}", name(&record.line), result(&record.result))).or_default() += 1;
@@ -37,7 +37,7 @@ fn counts(truth: &[ModemRecord]) -> Counts {
 }
 
 /// The pyserial client as a command to start.
-fn client(place: &Place, steps: &[&str]) -> Result<Vec<String>> {
+pub fn client(place: &Place, steps: &[&str]) -> Result<Vec<String>> {
     let script = place.path("at_client.py");
     std::fs::write(&script, include_str!("../../peers/at_client.py"))?;
     let mut words = [place::python()?, script, place.path("tty")].map(|path| path.display().to_string()).to_vec();
@@ -46,7 +46,7 @@ fn client(place: &Place, steps: &[&str]) -> Result<Vec<String>> {
 }
 
 /// `run --record … -- client`, until the client has done all its steps and so many commands are counted.
-fn followed(place: &Place, options: &str, steps: &[&str], commands: u64) -> Result<(Agent, Page)> {
+pub fn followed(place: &Place, options: &str, steps: &[&str], commands: u64) -> Result<(Agent, Page)> {
     let mut command = agent::command(place)?;
     command.args(["run", "--listen", "127.0.0.1:0", "--record"]).arg(place.path("recording"));
     command.args(options.split_whitespace()).arg("--").args(client(place, steps)?);
@@ -58,14 +58,14 @@ fn followed(place: &Place, options: &str, steps: &[&str], commands: u64) -> Resu
 }
 
 /// Lets the client go; its exit code is the agent's.
-fn ended(place: &Place, mut agent: Agent) -> Result<Vec<Value>> {
+pub fn ended(place: &Place, mut agent: Agent) -> Result<Vec<Value>> {
     agent.program.tell("go")?;
     agent.program.success()?;
     agent::replayed(place, &place.path("recording"))
 }
 
 /// Every command of the truth, in order, with its name, result and time. `looked`: the program looks at once.
-fn compare(truth: &[ModemRecord], told: &[Value]) {
+pub fn compare(truth: &[ModemRecord], told: &[Value]) {
     let told: Vec<&Value> = trace::of(told, "at_command").collect();
     let lines = |text: &[String]| text.join("\n    ");
     let real: Vec<String> = truth.iter().map(|one| format!("{} {}", name(&one.line), result(&one.result))).collect();

@@ -1,12 +1,36 @@
 //! The agent against real peers. Each module is one thing that the agent promises.
 
+mod admin_faults;
+mod admin_servers;
 mod at;
+mod compare;
+mod config;
+mod databases;
 mod descriptors;
 mod durations;
 mod ending;
+mod functions;
 mod handshakes;
+mod health;
+mod keys;
+mod library;
+mod library_sessions;
 mod load;
+mod local_sockets;
 mod losses;
+mod modems;
+mod monitoring;
+mod operations;
+mod otlp;
+mod otlp_collectors;
+mod package;
+mod phones;
+mod readers;
 mod recordings;
+mod secrets;
+mod service;
+mod session_recordings;
+mod sessions;
 mod targets;
+mod test_runs;
 mod truth;

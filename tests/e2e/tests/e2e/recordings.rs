@@ -14,29 +14,37 @@ use std::{path::Path, process::Command};
 const ICCID: &str = "89490200001234567890";
 const PIN: &str = "7391";
 
-fn replayed_page(place: &Place, file: &Path) -> Result<Page> {
-    let output = agent::output(place, &format!("replay --metrics {}", file.display()))?;
+pub fn replayed_page(place: &Place, file: &Path, words: &str) -> Result<Page> {
+    let output = agent::output(place, &format!("replay --metrics {words} {}", file.display()))?;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     Page::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Every series of the two groups that a recording decides.
+/// The groups of series that a recording decides.
+const GROUPS: [&str; 8] = [
+    "cardlink_tls_",
+    "cardlink_at_",
+    "cardlink_program_wait",
+    "cardlink_session_",
+    "cardlink_sessions_",
+    "cardlink_scp81_",
+    "cardlink_apdu_",
+    "cardlink_findings_",
+];
+
+/// Every series of them.
 fn decided(page: &Page) -> Vec<String> {
     let mut lines: Vec<String> = page
         .samples
         .iter()
-        .filter(|sample| {
-            ["cardlink_tls_", "cardlink_at_", "cardlink_program_wait"]
-                .iter()
-                .any(|group| sample.name.starts_with(group))
-        })
+        .filter(|sample| GROUPS.iter().any(|group| sample.name.starts_with(group)))
         .map(|sample| format!("{} {:?} {}", sample.name, sample.labels, sample.value))
         .collect();
     lines.sort();
     lines
 }
 
-fn same(live: &Page, replayed: &Page) {
+pub fn same(live: &Page, replayed: &Page) {
     let (live, replayed) = (decided(live), decided(replayed));
     assert!(live.len() > 10);
     let only = |one: &[String], other: &[String]| {
@@ -59,7 +67,7 @@ fn handshakes_replay_to_the_same_metrics() -> Result {
     peers::card(&place, server.port, &format!("--sessions 160 --parallel 8 --fault {faults}"))?;
     let live = agent.settled(160)?;
     agent.stop()?;
-    same(&live, &replayed_page(&place, &place.path("recording"))?);
+    same(&live, &replayed_page(&place, &place.path("recording"), "")?);
     Ok(())
 }
 
@@ -71,7 +79,7 @@ fn commands_replay_to_the_same_metrics() -> Result {
     let live = agent.until("six commands", |page| page.count("cardlink_at_commands_total", &[]) == 6)?;
     agent.program.tell("go")?;
     agent.program.success()?;
-    same(&live, &replayed_page(&place, &place.path("recording"))?);
+    same(&live, &replayed_page(&place, &place.path("recording"), "")?);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Who is watched: each selector, before and after the target starts, and the sentences for what cannot be.
 
+use anyhow::{Context as _, ensure};
 use cardlink_e2e::{
     IDENTITY, KEY, Result,
     agent::{self, Agent},
@@ -60,6 +61,86 @@ fn by_everything_that_a_running_program_has() -> Result {
     let mut agent = Agent::run(&place, &format!("--comm {name} --port {}", peers::free_port()?))?;
     peers::card(&place, port, "")?;
     assert_eq!(agent.settled(0)?.closed(), 0, "it does not listen on the port that was asked for");
+    Ok(())
+}
+
+/// A control group of the name that systemd gives a unit's, for one process.
+struct Unit(PathBuf);
+
+impl Unit {
+    fn of(name: &str, pid: u32) -> Result<Self> {
+        // Version 2 alone, version 2 beside version 1, and systemd's own hierarchy of version 1.
+        let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"];
+        let root = roots.iter().map(std::path::Path::new).find(|root| root.join("cgroup.procs").exists());
+        let group = root.context("there are no control groups")?.join(format!("{name}.service"));
+        std::fs::create_dir_all(&group)?;
+        let unit = Self(group);
+        std::fs::write(unit.0.join("cgroup.procs"), pid.to_string())?;
+        Ok(unit)
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        // Only an empty group goes; its process has ended by then.
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn by_unit() -> Result {
+    let place = Place::new()?;
+    let (_, program) = renamed(&place, "lab-server")?;
+    let port = peers::free_port()?;
+    let mut server = server(&place, &program, port)?;
+    let name = format!("cardlink-test-{}", std::process::id());
+    let unit = Unit::of(&name, server.pid())?;
+    for selector in [format!("--unit {name}"), format!("--unit {name}.service")] {
+        let mut agent = Agent::run(&place, &selector)?;
+        is_watched(&place, &mut agent, port).map_err(|error| error.context(selector))?;
+        let text = agent.text()?;
+        ensure!(text.contains(&format!("target=\"{name}\"")), "the unit's name is the target's: {text}");
+        agent.stop()?;
+    }
+    let mut agent = Agent::run(&place, &format!("--unit {name}-other"))?;
+    peers::card(&place, port, "")?;
+    assert_eq!(agent.settled(0)?.closed(), 0, "it is not of that unit");
+    server.stop()?;
+    drop(unit);
+    Ok(())
+}
+
+/// Needed for probes in TLS libraries.
+const SYS_ADMIN: u64 = 1 << 21;
+/// Bits of `/proc/PID/status`: `CAP_DAC_READ_SEARCH`, `CAP_SYS_PTRACE`, `CAP_PERFMON`, `CAP_BPF`, `CAP_CHECKPOINT_RESTORE`.
+const KEPT: u64 = 1 << 2 | 1 << 19 | 1 << 38 | 1 << 39 | 1 << 40;
+
+#[test]
+fn privileges_that_are_not_needed_are_dropped() -> Result {
+    let place = Place::new()?;
+    let server = Server::lab(&place, "")?;
+    let pid = server.pid();
+    let agent = Agent::run(&place, &format!("--pid {pid}"))?;
+    has_only(&agent, KEPT)?;
+    drop(agent);
+    has_only(&Agent::run(&place, &format!("--pid {pid} --library-probes auto"))?, KEPT | SYS_ADMIN)
+}
+
+/// All threads of the agent have these capabilities, and no others.
+fn has_only(agent: &Agent, wanted: u64) -> Result {
+    let process = PathBuf::from(format!("/proc/{}/task", agent.program.pid()));
+    let mut threads = 0;
+    for thread in std::fs::read_dir(process)? {
+        let status = std::fs::read_to_string(thread?.path().join("status"))?;
+        for set in ["CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"] {
+            let line = status.lines().find_map(|line| line.strip_prefix(set)).context(set)?;
+            let bits = u64::from_str_radix(line.trim_start_matches(':').trim(), 16)?;
+            ensure!(bits & !wanted == 0, "{set} has {bits:x}");
+            ensure!(!matches!(set, "CapPrm" | "CapEff") || bits == wanted, "{set} has {bits:x}");
+        }
+        threads += 1;
+    }
+    ensure!(threads > 1, "the agent has more than one thread");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! OpenSSL's side of the card.
 
 use super::options::{Fault, Options};
+use crate::psk::to_hex;
 use crate::tls::{CIPHERS, NO_ENCRYPT_THEN_MAC, NO_EXTENDED_MASTER_SECRET, Version, ask_for_fragments, note, prepare};
 use anyhow::bail;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions};
@@ -19,8 +20,9 @@ pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Resu
     };
     let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
     prepare(&mut builder, options.ciphers.as_deref().unwrap_or(default), min, max)?;
-    if fault == Fault::NoSharedCipher {
-        builder.set_ciphersuites(NOT_SHARED_1_3)?;
+    let only = (fault == Fault::NoSharedCipher).then_some(NOT_SHARED_1_3);
+    if let Some(suites) = options.ciphersuites.as_deref().or(only) {
+        builder.set_ciphersuites(suites)?;
     }
     if let Some(bytes) = options.max_fragment
         && !ask_for_fragments(&builder, bytes)
@@ -38,8 +40,10 @@ pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Resu
         identity.insert_str(0, "unknown-");
     }
     let mut key = key.to_vec();
-    if let (Fault::WrongKey, Some(first)) = (fault, key.first_mut()) {
-        *first ^= 0xFF;
+    match (fault, key.first_mut()) {
+        (Fault::WrongKey, Some(first)) => *first ^= 0xFF,
+        (Fault::HexTakenForText, _) => key = to_hex(&key).into_bytes(),
+        _ => {}
     }
     let mut c_identity = identity.clone().into_bytes();
     c_identity.push(0);

@@ -2,15 +2,17 @@
 
 mod answers;
 mod context;
+mod deviation;
 mod options;
 mod session;
 mod talk;
 
-pub use options::{Fault, Options};
+pub use deviation::{Deviation, RESUME_LOOP};
+pub use options::{Drop, Fault, Options};
 
 use crate::psk::parse_hex;
 use crate::truth::Truth;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use openssl::ssl::{SslContext, SslSession};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,12 +25,16 @@ pub(crate) struct Shared {
     pub(crate) answers: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) truth: Truth,
     next: AtomicU64,
+    connections: AtomicU64,
     good: AtomicU64,
     start: Instant,
 }
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let key = parse_hex(&options.key).context("--key")?;
+    if options.deviations.contains(&Deviation::ResumeLoop) && !options.faults.contains(&Fault::DropMidScript) {
+        bail!("--deviate resume-loop goes on from --fault drop-mid-script");
+    }
     let contexts = options
         .faults
         .iter()
@@ -39,6 +45,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         answers: answers::table(&options.answers)?,
         truth: Truth::open(options.truth.as_deref())?,
         next: AtomicU64::new(0),
+        connections: AtomicU64::new(0),
         good: AtomicU64::new(0),
         start: Instant::now(),
         options,

@@ -1,5 +1,6 @@
 //! The card's command line.
 
+use super::deviation::Deviation;
 use crate::cli::{Io, millis};
 use crate::scp81::http::Framing;
 use crate::tls::Version;
@@ -23,6 +24,9 @@ pub struct Options {
     /// OpenSSL's cipher list; NULL suites need `@SECLEVEL=0` at its end.
     #[arg(long)]
     pub ciphers: Option<String>,
+    /// The suites of TLS 1.3, which OpenSSL has in a list of their own.
+    #[arg(long)]
+    pub ciphersuites: Option<String>,
     #[arg(long, default_value = "1.2")]
     pub min_version: Version,
     #[arg(long, default_value = "1.2")]
@@ -70,6 +74,16 @@ pub struct Options {
     /// What to do wrong; with several, sessions take turns.
     #[arg(long = "fault", value_enum, value_delimiter = ',', default_value = "none")]
     pub faults: Vec<Fault>,
+    /// `drop-mid-script`: the script of the session at which the link is dropped.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub drop_at: u32,
+    /// `drop-mid-script`: before or after the response to that script is sent.
+    #[arg(long, value_enum, default_value_t = Drop::After)]
+    pub drop: Drop,
+    /// What to do otherwise than Amendment B says: no-admin-protocol, truncated-response, fewer-responses,
+    /// wrong-script-status, contradicting-script-status, resume-loop, post-without-next-uri, idle:MS.
+    #[arg(long = "deviate", value_name = "A,B", value_delimiter = ',')]
+    pub deviations: Vec<Deviation>,
     /// How long to stay silent; less when the server closes first.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "1000")]
     pub hold: Duration,
@@ -86,6 +100,8 @@ pub struct Options {
 pub enum Fault {
     None,
     WrongKey,
+    /// Takes the hex digits of the key for the key itself.
+    HexTakenForText,
     UnknownIdentity,
     /// Offers one suite that needs a certificate; `--ciphers` overrides it.
     NoSharedCipher,
@@ -108,6 +124,16 @@ pub enum Fault {
     Garbage,
     /// Sends its Finished in the same segment as its first request, where its Finished is the last.
     Coalesce,
+    /// Closes the connection in the middle of a session, connects again and resumes (`X-Admin-Resume: true`).
+    DropMidScript,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drop {
+    /// The response never leaves.
+    Before,
+    /// The response is sent, its answer not read.
+    After,
 }
 
 impl Fault {

@@ -1,8 +1,9 @@
 //! One connection, from connect to close, and its line of truth.
 
 use super::Shared;
+use super::deviation::{Deviation, RESUME_LOOP};
 use super::options::Fault;
-use super::talk::talk;
+use super::talk::{Errand, Pending, talk};
 use crate::clock::boot_ns;
 use crate::tls::{End, clear_notes, handshake_record, note};
 use crate::truth::{ConnectionRecord, HandshakeRecord, Outcome, SessionRecord};
@@ -15,6 +16,7 @@ use openssl::ssl::{Ssl, SslSession, SslStream};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const PEER_CLOSED: PollFlags = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
@@ -30,25 +32,49 @@ const GARBAGE: [u8; 48] = {
     bytes
 };
 
-/// Holds session number `index` (from 0), and says whether it went as it should without a fault.
+/// Holds session number `index` (from 0), on as many connections as it takes, and says whether their handshakes went as
+/// they should without a fault.
 pub(super) fn hold_one(shared: &Shared, index: u64, resumable: &mut Option<SslSession>) -> bool {
     let faults = &shared.options.faults;
     let fault = faults.get(index as usize % faults.len().max(1)).copied().unwrap_or(Fault::None);
+    let loops = shared.options.deviations.contains(&Deviation::ResumeLoop);
+    let mut drops = match fault {
+        Fault::DropMidScript if loops => RESUME_LOOP,
+        Fault::DropMidScript => 1,
+        _ => 0,
+    };
+    let mut errand = Errand { drops: drops > 0, resume: None };
+    loop {
+        let (good, pending) = hold_connection(shared, fault, &errand, resumable);
+        let Some(pending) = pending.filter(|_| good) else { return good };
+        drops = drops.saturating_sub(1);
+        errand = Errand { drops: drops > 0, resume: Some(pending) };
+    }
+}
+
+/// One connection, and what it left to be done on another.
+fn hold_connection(
+    shared: &Shared,
+    fault: Fault,
+    errand: &Errand,
+    resumable: &mut Option<SslSession>,
+) -> (bool, Option<Pending>) {
+    let conn = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
     let connecting_ns = boot_ns();
     let connected = TcpStream::connect_timeout(&shared.options.connect, shared.options.timeout);
     let connected_ns = boot_ns();
     let (local, lived) = match connected {
         Ok(stream) => {
             let local = stream.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-            (local, live(shared, fault, stream, resumable))
+            (local, live(shared, fault, errand, stream, resumable))
         }
         Err(error) => (String::new(), Err(error.into())),
     };
     let lived = match lived {
         Ok(lived) => lived,
         Err(error) => {
-            eprintln!("session {}: {error:#}", index + 1);
-            return false;
+            eprintln!("connection {conn}: {error:#}");
+            return (false, None);
         }
     };
     let log = lived.log;
@@ -56,12 +82,15 @@ pub(super) fn hold_one(shared: &Shared, index: u64, resumable: &mut Option<SslSe
     let good = lived.handshake.as_ref().is_some_and(|handshake| handshake.result == "ok");
     shared.truth.tell(&ConnectionRecord {
         program: "card".to_owned(),
-        conn: index + 1,
+        conn,
         pid: getpid().as_raw(),
         tid: gettid().as_raw(),
         local,
         peer: shared.options.connect.to_string(),
-        fault: fault.name(),
+        fault: match fault {
+            Fault::DropMidScript if !errand.drops => Fault::None.name(),
+            _ => fault.name(),
+        },
         accepted_ns: None,
         connecting_ns: Some(connecting_ns),
         connected_ns: Some(connected_ns),
@@ -84,18 +113,29 @@ pub(super) fn hold_one(shared: &Shared, index: u64, resumable: &mut Option<SslSe
         closed_ns: lived.closed_ns,
         calls: log.calls,
     });
-    good
+    let mut pending = lived.pending;
+    if let Some(pending) = &mut pending {
+        pending.conn = conn;
+    }
+    (good, pending)
 }
 
 struct Lived {
     log: Log,
     handshake: Option<HandshakeRecord>,
     session: SessionRecord,
+    pending: Option<Pending>,
     closing_ns: u64,
     closed_ns: u64,
 }
 
-fn live(shared: &Shared, fault: Fault, stream: TcpStream, resumable: &mut Option<SslSession>) -> anyhow::Result<Lived> {
+fn live(
+    shared: &Shared,
+    fault: Fault,
+    errand: &Errand,
+    stream: TcpStream,
+    resumable: &mut Option<SslSession>,
+) -> anyhow::Result<Lived> {
     let options = &shared.options;
     // Without it the last bytes of a torn flight wait for the peer's acknowledgement.
     stream.set_nodelay(true)?;
@@ -123,7 +163,7 @@ fn live(shared: &Shared, fault: Fault, stream: TcpStream, resumable: &mut Option
         }
         Fault::Http => Ok(speak(wire, GET)),
         Fault::Garbage => Ok(speak(wire, &GARBAGE)),
-        _ => speak_tls(shared, fault, wire, resumable),
+        _ => speak_tls(shared, fault, errand, wire, resumable),
     }
 }
 
@@ -131,7 +171,7 @@ fn close(mut wire: Wire, handshake: Option<HandshakeRecord>, session: SessionRec
     let log = std::mem::take(&mut wire.log);
     let closing_ns = boot_ns();
     drop(wire);
-    Lived { log, handshake, session, closing_ns, closed_ns: boot_ns() }
+    Lived { log, handshake, session, pending: None, closing_ns, closed_ns: boot_ns() }
 }
 
 /// Sends something that is not TLS, and reads until the server has had enough.
@@ -143,7 +183,13 @@ fn speak(mut wire: Wire, bytes: &[u8]) -> Lived {
     close(wire, None, SessionRecord::default())
 }
 
-fn speak_tls(shared: &Shared, fault: Fault, wire: Wire, resumable: &mut Option<SslSession>) -> anyhow::Result<Lived> {
+fn speak_tls(
+    shared: &Shared,
+    fault: Fault,
+    errand: &Errand,
+    wire: Wire,
+    resumable: &mut Option<SslSession>,
+) -> anyhow::Result<Lived> {
     let options = &shared.options;
     let Some(context) = shared.contexts.get(&fault) else { anyhow::bail!("no context for {fault:?}") };
     clear_notes();
@@ -157,26 +203,26 @@ fn speak_tls(shared: &Shared, fault: Fault, wire: Wire, resumable: &mut Option<S
     let mut tls = SslStream::new(ssl, wire)?;
     let outcome = tls.connect();
     let mut handshake = handshake_record(End::Card, tls.ssl(), &tls.get_ref().log, outcome.as_ref().err());
-    let session = if outcome.is_ok() {
+    let (session, pending) = if outcome.is_ok() {
         let holds_finished = tls.get_ref().log.held_back;
         tls.get_mut().log.released_ns = None;
-        let session = talk(shared, &mut tls);
+        let talked = talk(shared, &mut tls, errand);
         if let Some(released) = tls.get_ref().log.released_ns.filter(|_| holds_finished) {
             handshake.end_ns = released;
         }
         if options.resume {
             *resumable = tls.ssl().session().map(ToOwned::to_owned);
         }
-        session
+        talked
     } else {
         end_badly(shared, fault, tls.get_ref().stream());
-        SessionRecord::default()
+        (SessionRecord::default(), None)
     };
     let log = std::mem::take(&mut tls.get_mut().log);
     let closing_ns = boot_ns();
     drop(tls);
     let handshake = Some(handshake).filter(|handshake| handshake.start_ns > 0);
-    Ok(Lived { log, handshake, session, closing_ns, closed_ns: boot_ns() })
+    Ok(Lived { log, handshake, session, pending, closing_ns, closed_ns: boot_ns() })
 }
 
 /// What stands between the cut and the close.

@@ -29,6 +29,17 @@ pub(super) struct Modem {
     /// Answers that are under way, one line at a time.
     answering: Option<Answering>,
     hung_up: bool,
+    mode: Mode,
+}
+
+/// What the line carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Command,
+    /// After `CONNECT`: nothing is echoed, and `+++` alone leads back (V.250 §5.6).
+    Data,
+    /// After `AT+CMUX`: frames, and none is answered (TS 27.010).
+    Multiplexed,
 }
 
 struct Answering {
@@ -65,6 +76,7 @@ impl Modem {
             number: 0,
             answering: None,
             hung_up: false,
+            mode: Mode::Command,
         }
     }
 
@@ -124,6 +136,17 @@ impl Modem {
     }
 
     fn take_in(&mut self, bytes: &[u8], at: u64) -> anyhow::Result<()> {
+        match self.mode {
+            Mode::Command => {}
+            Mode::Multiplexed => return Ok(()),
+            Mode::Data => {
+                if bytes == b"+++" {
+                    self.mode = Mode::Command;
+                    self.write(b"\r\nOK\r\n")?;
+                }
+                return Ok(());
+            }
+        }
         let echo_later = self.options.faults.iter().any(|on| on.fault == Fault::WrongEcho);
         if self.state.echo && !echo_later {
             self.write(bytes)?;
@@ -143,8 +166,15 @@ impl Modem {
         };
         let data: Vec<(u8, u64)> = self.input.drain(..=end).collect();
         let sent = data.last().is_some_and(|(byte, _)| *byte == CTRL_Z);
-        let answer = if sent { self.state.sent() } else { Answer::ok() };
         let Some(mut answering) = self.answering.take() else { return Ok(()) };
+        let stores = answering.record.line.to_ascii_uppercase().starts_with("AT+CMGW");
+        let answer = match self.options.refuse_messages {
+            _ if !sent => Answer::ok(),
+            Some(number) if !stores => Answer::result(Final::Cms(number)),
+            _ if stores => self.state.stored(),
+            _ => self.state.sent("+CMGS"),
+        };
+        answering.record.data = self.options.tell_data.then(|| text_of(&data));
         answering.record.data_received_ns = data.last().map(|(_, at)| *at);
         answering.steps.clear();
         let commands = line::parse(&answering.record.line).unwrap_or_default();
@@ -233,6 +263,9 @@ impl Modem {
         }
         let late = if let Some(Fault::Late(time)) = fault { nanos(time) } else { 0 };
         let result = Some(&result).filter(|_| fault != Some(Fault::NoFinal));
+        if let Some(answering) = self.answering.as_mut().filter(|_| self.options.tell_data) {
+            answering.record.answer.clone_from(&lines);
+        }
         self.plan(&mut steps, commands, received_ns + late, &lines, result);
         steps
     }
@@ -318,11 +351,21 @@ impl Modem {
         record.first_byte_written_ns.get_or_insert(first);
         record.bytes += bytes.len() as u64;
         if let Some(result) = result {
+            if result.starts_with("CONNECT") {
+                self.mode = Mode::Data;
+            } else if result == "OK" && record.line.to_ascii_uppercase().starts_with("AT+CMUX=") {
+                self.mode = Mode::Multiplexed;
+            }
             record.final_written_ns = Some(last);
             record.result = result;
         }
         Ok(())
     }
+}
+
+fn text_of(data: &[(u8, u64)]) -> String {
+    let bytes: Vec<u8> = data.iter().map(|(byte, _)| *byte).filter(|byte| !matches!(*byte, CTRL_Z | ESCAPE)).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn record(number: u64, line: &str, received_ns: u64) -> ModemRecord {
@@ -339,6 +382,8 @@ fn record(number: u64, line: &str, received_ns: u64) -> ModemRecord {
         bytes: 0,
         prompt_written_ns: None,
         data_received_ns: None,
+        data: None,
+        answer: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod table;
 mod uicc;
 
 pub use options::{Delay, Echo, Fault, FaultOn, Options, Urc};
+pub use uicc::Uicc;
 
 use crate::truth::Truth;
 use dialogue::Modem;

@@ -38,6 +38,12 @@ pub struct Options {
     /// What to do wrong: silent, late:MS, cme:N, cms:N, error, no-final, wrong-echo, hangup.
     #[arg(long = "fault", value_name = "COMMAND=FAULT")]
     pub faults: Vec<FaultOn>,
+    /// Refuse every message that is to be sent, with this `+CMS ERROR`.
+    #[arg(long, value_name = "N")]
+    pub refuse_messages: Option<u16>,
+    /// What stood after a prompt goes into the truth.
+    #[arg(long)]
+    pub tell_data: bool,
     /// More answers, a line each: `COMMAND => line\nline`; without a final result code at its end, OK follows.
     #[arg(long)]
     pub answers: Option<PathBuf>,

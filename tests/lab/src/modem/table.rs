@@ -20,6 +20,8 @@ pub struct State {
     cfun: u8,
     charset: String,
     message_reference: u8,
+    /// Messages in the store: places count from 1.
+    stored: u32,
 }
 
 impl State {
@@ -34,13 +36,20 @@ impl State {
             cfun: 1,
             charset: "GSM".to_owned(),
             message_reference: 0,
+            stored: 0,
         }
     }
 
-    /// `AT+CMGS` has its data.
-    pub fn sent(&mut self) -> Answer {
+    /// A message is on its way.
+    pub fn sent(&mut self, name: &str) -> Answer {
         self.message_reference = self.message_reference.wrapping_add(1);
-        Answer::line(format!("+CMGS: {}", self.message_reference))
+        Answer::line(format!("{name}: {}", self.message_reference))
+    }
+
+    /// `AT+CMGW` has its data.
+    pub fn stored(&mut self) -> Answer {
+        self.stored += 1;
+        Answer::line(format!("+CMGW: {}", self.stored))
     }
 
     /// Without `AT+CMEE=1` an error has no number.
@@ -54,7 +63,8 @@ const WRONG_PARAMETERS: u16 = 50;
 
 pub fn answer(state: &mut State, command: &Command) -> Answer {
     match (command.name.as_str(), &command.form) {
-        ("" | "&F" | "&C" | "&D" | "&W" | "X" | "L" | "M" | "Q" | "H" | "B" | "P" | "T", _) => Answer::ok(),
+        ("" | "&F" | "&C" | "&D" | "&W" | "X" | "L" | "M" | "Q" | "H" | "B" | "P" | "T", _)
+        | ("+CMUX", Form::Set(_)) => Answer::ok(),
         ("Z", _) => {
             let uicc = std::mem::take(&mut state.uicc);
             *state = State { uicc, ..State::new(true) };
@@ -65,6 +75,10 @@ pub fn answer(state: &mut State, command: &Command) -> Answer {
         ("I", _) => Answer::lines(
             ["Cardlink", "Lab Modem", "Revision: 1.0", &format!("IMEI: {IMEI}")].map(String::from).to_vec(),
         ),
+        // A data call; all others end at once.
+        ("D", Form::Set(number)) if number.starts_with("*99") => {
+            Answer::result(Final::Text("CONNECT 150000000".to_owned()))
+        }
         ("D", _) => Answer::result(Final::Text("NO CARRIER".to_owned())),
         (name, Form::Read) if name.starts_with('S') => Answer::line("000"),
         (name, _) if name.starts_with('S') => Answer::ok(),
@@ -186,6 +200,11 @@ fn messages(state: &mut State, name: &str, form: &Form) -> Option<Answer> {
             }
         }
         ("+CMGS" | "+CMGW", _) => Answer::prompt(),
+        ("+CMSS", Form::Set(value)) => match value.split(',').next().map(str::parse::<u32>) {
+            Some(Ok(place)) if (1..=state.stored).contains(&place) => state.sent("+CMSS"),
+            // Invalid memory index.
+            _ => Answer::result(Final::Cms(321)),
+        },
         ("+CMGL", Form::Test) if state.text_mode => {
             Answer::line(r#"+CMGL: ("REC UNREAD","REC READ","STO UNSENT","STO SENT","ALL")"#)
         }

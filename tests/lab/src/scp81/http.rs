@@ -32,6 +32,11 @@ impl Message {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Where a request goes.
+    pub fn uri(&self) -> Option<&str> {
+        self.start.split(' ').nth(1)
+    }
+
     /// The status code of a response.
     pub fn status(&self) -> Option<u16> {
         self.start.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()

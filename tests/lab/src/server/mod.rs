@@ -6,7 +6,7 @@ mod options;
 mod serve;
 mod talk;
 
-pub use options::{Model, Options, ReadMode, Unknown};
+pub use options::{Deviation, Model, Options, ReadMode, Unknown};
 
 use crate::psk::{parse_hex, read_keys};
 use crate::truth::Truth;

@@ -95,10 +95,37 @@ pub struct Options {
     pub script: Vec<String>,
     #[arg(long, value_enum, default_value_t = Framing::Length)]
     pub framing: Framing,
+    /// What to do otherwise than Amendment B says.
+    #[arg(long = "deviate", value_name = "A,B", value_enum, value_delimiter = ',')]
+    pub deviations: Vec<Deviation>,
 
     /// Append the truth to this file.
     #[arg(long)]
     pub truth: Option<PathBuf>,
+}
+
+/// What a server may do otherwise than Amendment B says (`GPC_SPE_011` §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deviation {
+    /// Scripts without a `Content-Type`.
+    NoContentType,
+    /// Scripts as `text/plain`.
+    WrongContentType,
+    /// The 204 carries a body.
+    #[value(name = "204-with-body")]
+    BodyIn204,
+    /// The last script has no Next-URI: the card runs it and does not reply, and there is no 204. No fault by itself, but
+    /// what the card made of it stays unknown.
+    BodyWithoutNextUri,
+    /// No script has a Next-URI, though their responses are waited for.
+    MissingNextUri,
+}
+
+impl Deviation {
+    /// Its name on the command line and in the truth.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,9 @@
 
 mod record;
 
-pub use record::{Call, ConnectionRecord, HandshakeRecord, ModemRecord, Outcome, ScriptApdu, SessionRecord};
+pub use record::{
+    Call, ConnectionRecord, HandshakeRecord, ModemRecord, Outcome, PhoneRecord, ReaderRecord, ScriptApdu, SessionRecord,
+};
 
 use anyhow::Context;
 use serde::Serialize;

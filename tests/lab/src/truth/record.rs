@@ -95,8 +95,31 @@ pub struct SessionRecord {
     /// Plaintext bytes.
     pub bytes_read: u64,
     pub bytes_written: u64,
-    /// `complete` (the 204 went over), `empty` (nothing was asked), or what broke it.
+    /// `complete` (the 204 went over, or a last script that wants no reply), `empty` (nothing was asked), or what broke it.
     pub end: String,
+    /// The first POST said `X-Admin-Resume: true`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resume: bool,
+    /// Card: the connection that was dropped, and that this one goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<u64>,
+    /// What this end did otherwise than Amendment B says, as it was told to; in the order of the first time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<String>,
+}
+
+impl SessionRecord {
+    /// This end deviates so, now.
+    pub fn deviate(&mut self, name: String) {
+        if !self.deviations.contains(&name) {
+            self.deviations.push(name);
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,4 +181,47 @@ pub struct ModemRecord {
     pub prompt_written_ns: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_received_ns: Option<u64>,
+    /// What stood after the prompt, and the lines of information that were written; with `--tell-data` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer: Vec<String>,
+}
+
+/// What a card in a virtual reader did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderRecord {
+    /// `reader-card`.
+    pub program: String,
+    /// `apdu`, or `reset`.
+    pub kind: String,
+    pub number: u64,
+    /// CLA INS P1 P2.
+    pub header: String,
+    pub command_bytes: usize,
+    pub status_word: String,
+    pub response_bytes: usize,
+    /// The command had been read.
+    pub received_ns: u64,
+    /// The write of the answer had returned.
+    pub answered_ns: u64,
+}
+
+/// A service of the phone, or a request within `sync:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneRecord {
+    /// `phone`.
+    pub program: String,
+    /// `service`, or `sync`.
+    pub kind: String,
+    /// The service as it was asked for: `shell,v2,raw:exit 3`; the request's four letters.
+    pub name: String,
+    /// The request was there.
+    pub opened_ns: u64,
+    /// The last of the answer was taken.
+    pub ended_ns: u64,
+    /// The exit code, where it was told.
+    pub exit: Option<i32>,
+    /// `ok`, `refused`, or what went wrong.
+    pub result: String,
 }

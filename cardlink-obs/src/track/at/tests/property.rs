@@ -60,6 +60,15 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "0011000B",
         "SIM busy",
         "hello",
+        "+CGLA=1,10,\"00B0000004\"",
+        "+CRSM=176,28486,0,0,9",
+        "+CCHO=",
+        "+CCHC=1",
+        "+CMSS=3",
+        "+CMGW=40",
+        "+CMGF=1",
+        "0051000C919471103254767FF6A7",
+        "02700000100D0000000000000111223344550081",
     ]);
     prop_oneof![
         8 => known.prop_map(|text| text.as_bytes().to_vec()),
@@ -90,6 +99,20 @@ fn exchange() -> impl Strategy<Value = (Direction, Vec<u8>)> {
         (Direction::Write, "AT+CSIM=14,\"A0A40000023F00\"\r"),
         (Direction::Read, "\r\n+CSIM: 4,\"9F22\"\r\n\r\nOK\r\n"),
         (Direction::Read, "\r\n+CME ERROR: 10\r\n"),
+        (Direction::Write, "AT+CCHO=\"A0000000871002\"\r"),
+        (Direction::Read, "\r\n1\r\n\r\nOK\r\n"),
+        (Direction::Read, "\r\n+CCHO: 1\r\n\r\nOK\r\n"),
+        (Direction::Write, "AT+CGLA=1,14,\"00A4000C022FE2\"\r"),
+        (Direction::Read, "\r\n+CGLA: 8,\"AABB6110\"\r\n\r\nOK\r\n"),
+        (Direction::Write, "AT+CRSM=214,28486,0,0,3,\"AABBCC\"\r"),
+        (Direction::Read, "\r\n+CRSM: 144,0,\"98214365\"\r\n\r\nOK\r\n"),
+        (Direction::Write, "AT+CMGW=60\r"),
+        (Direction::Write, "AT+CMGS=60\r"),
+        (Direction::Write, "0051000C919471103254767FF6A714027000000F0D00000000000111223344550080EC0101\x1a"),
+        (Direction::Write, "0051000C919471103254767FF6A714027000000F0D1621151500000111223344550080EC01\x1a"),
+        (Direction::Read, "\r\n+CMGW: 3\r\n\r\nOK\r\n"),
+        (Direction::Write, "AT+CMSS=3\r"),
+        (Direction::Read, "\r\n+CMSS: 7\r\n\r\nOK\r\n"),
     ]);
     let free = (any::<bool>(), vec(piece(), 1..8))
         .prop_map(|(write, pieces)| (if write { Direction::Write } else { Direction::Read }, pieces.concat()));

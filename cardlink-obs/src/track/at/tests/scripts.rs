@@ -40,6 +40,9 @@ fn result_codes() {
         ("SEND FAIL", "send_fail"),
         ("ABORTED", "aborted"),
         ("TOO MANY PARAMETERS", "error"),
+        ("+EXT ERROR: 100", "error"),
+        ("MODEM ERROR", "error"),
+        ("MODEM ERROR: 3", "error"),
     ] {
         let mut bench = Bench::new();
         bench.write(b"AT+XYZ=1\r").read(10, format!("\r\n{answer}\r\n").as_bytes());
@@ -51,6 +54,8 @@ fn result_codes() {
         ("NO ANSWER", "no_answer"),
         ("NO DIALTONE", "no_dialtone"),
         ("NO DIAL TONE", "no_dialtone"),
+        ("DELAYED", "error"),
+        ("BLACKLISTED", "error"),
         ("CONNECT", "connect"),
         ("CONNECT 115200", "connect"),
         ("CONNECT/ARQ", "connect"),
@@ -179,7 +184,8 @@ fn data_mode_is_left_alone() {
     bench.write(b"AT+QFUPL=\"f\",4\r").read(10, b"\r\nCONNECT\r\n").write(b"abcd");
     bench.read(10, b"+QFUPL: 4,c8c8\r\n\r\nOK\r\n").told(&["AT+QFUPL connect 10 first=10"]);
     bench.write(b"AT\r").read(10, b"\r\nOK\r\n").told(&["AT ok 10 first=10"]);
-    bench.write(b"AT+CMUX=0\r").read(10, b"\r\nOK\r\n").write(b"\xf9AT\r\xf9").told(&["AT+CMUX ok 10 first=10"]);
+    bench.write(b"AT+CMUX=0\r").read(10, b"\r\nOK\r\n").write(b"\xf9AT\r\xf9");
+    bench.told(&["AT+CMUX ok 10 first=10", "blind cmux"]);
     assert_eq!(bench.tracker.mode(), Mode::Multiplexed);
 }
 
@@ -196,6 +202,14 @@ fn no_answer() {
     let call = bench.call(5);
     bench.item(&Item::Error { direction: Direction::Read, call, errno: EIO });
     bench.told(&["AT hangup 95"]);
+    // Between commands it is the device alone, and told once.
+    let mut bench = Bench::new();
+    bench.write(b"AT\r").read(10, b"\r\nOK\r\n");
+    for direction in [Direction::Read, Direction::Write] {
+        let call = bench.call(5);
+        bench.item(&Item::Error { direction, call, errno: EIO });
+    }
+    bench.told(&["AT ok 10 first=10", "read failed io"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod verdicts;
 use crate::observation::{Connection, ConnectionClosed, Handshake, Observation, Process, Role, Stamp};
 use crate::stream::{Call, Chunk, Direction, Item};
 use crate::track::connection::{ConnectionTracker, Settings};
+use crate::track::{ContentSettings, Kept};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +82,7 @@ impl Player {
     }
 
     fn on(role: Role, connection: Arc<Connection>) -> Self {
-        Self { role, tracker: ConnectionTracker::new(connection, Settings::default()), now: 1, out: Vec::new() }
+        Self { role, tracker: ConnectionTracker::new(connection, wire_only()), now: 1, out: Vec::new() }
     }
 
     fn item(&mut self, item: &Item<'_>) -> &mut Self {
@@ -221,4 +222,9 @@ fn handshake_line(handshake: &Handshake) -> String {
         words.push(format!("mfl {limit}"));
     }
     words.join(" ")
+}
+
+/// What the connection carries is not looked at: these tests are about its handshake.
+fn wire_only() -> Settings {
+    Settings { content: ContentSettings { recorded: Kept::All, ..ContentSettings::default() }, ..Settings::default() }
 }

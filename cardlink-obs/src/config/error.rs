@@ -1,0 +1,76 @@
+//! What can be wrong with a configuration: each fault says where, and what would be right.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Default,
+    File { path: PathBuf, line: usize },
+    Variable(String),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub place: Place,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(place: Place, key: Option<&str>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { place, message: key.map_or_else(|| message.clone(), |key| format!("`{key}` {message}")) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    Read { path: PathBuf, error: io::Error },
+    Writable(PathBuf),
+    Faults(Vec<Fault>),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, error } => {
+                write!(f, "the configuration {} cannot be read: {error}", path.display())
+            }
+            Self::Writable(path) => {
+                let path = path.display();
+                write!(f, "the configuration {path} can be changed by anybody: type `chmod o-w {path}` and start again")
+            }
+            Self::Faults(faults) => {
+                for (at, fault) in faults.iter().enumerate() {
+                    if at > 0 {
+                        f.write_str("\n")?;
+                    }
+                    write!(f, "{fault}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,83 @@
+//! The agent's own log: `tracing`, as text for people or as JSON for collectors, on standard error or in a file.
+//!
+//! The BPF programs' diagnostics (`--bpf-log`) come through the `log` facade and end up here too.
+
+mod file;
+
+pub use file::LogFile;
+
+use crate::config::{Log, LogFormat};
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
+use tracing_subscriber::{
+    EnvFilter, Registry, fmt,
+    fmt::writer::BoxMakeWriter,
+    layer::SubscriberExt as _,
+    reload::{self, Handle},
+    util::SubscriberInitExt as _,
+};
+
+/// The running log: its levels can be changed, and its file opened anew.
+#[derive(Debug, Clone)]
+pub struct Logging {
+    levels: Handle<EnvFilter, Registry>,
+    file: Option<LogFile>,
+}
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    #[error("{0}")]
+    Start(String),
+    #[error("the log file {}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+}
+
+/// Starts logging. The level may be one, or one per component: `info,cardlink_obs::capture=debug`.
+pub fn start(settings: &Log) -> Result<Logging, LoggingError> {
+    let (filter, levels) = reload::Layer::new(filter(&settings.level).map_err(LoggingError::Start)?);
+    let open = |path: &PathBuf| {
+        LogFile::open(path, settings.max_mib << 20, settings.keep)
+            .map_err(|error| LoggingError::File { path: path.clone(), error })
+    };
+    let file = settings.file.as_ref().map(open).transpose()?;
+    let writer = match &file {
+        Some(file) => BoxMakeWriter::new(file.clone()),
+        None => BoxMakeWriter::new(io::stderr),
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let result = match settings.format {
+        LogFormat::Json => registry.with(fmt::layer().json().with_writer(writer)).try_init(),
+        LogFormat::Text => {
+            let ansi = file.is_none() && colours();
+            let layer = fmt::layer().compact().with_ansi(ansi).with_target(false).with_writer(writer);
+            registry.with(layer).try_init()
+        }
+    };
+    result.map_err(|error| LoggingError::Start(error.to_string()))?;
+    Ok(Logging { levels, file })
+}
+
+impl Logging {
+    /// Other levels from now on.
+    pub fn set_levels(&self, levels: &str) -> Result<(), String> {
+        self.levels.reload(filter(levels)?).map_err(|error| error.to_string())
+    }
+
+    /// Opens the file anew, if there is one.
+    pub fn reopen(&self) -> Result<(), String> {
+        let reopened = self.file.as_ref().map_or(Ok(()), LogFile::reopen);
+        reopened.map_err(|error| format!("the log file cannot be opened anew: {error}"))
+    }
+}
+
+fn filter(levels: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(levels).map_err(|error| format!("the log level {levels}: {error}"))
+}
+
+/// Not into a file or a pipe, and not for who asked for none.
+fn colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,86 @@
+//! What stands behind a stream: the tracker of what is spoken there, and what capture was told to do about its bytes.
+
+use crate::{
+    observation::{Observation, Stamp},
+    protocol::at::{AtVerdict, Mode},
+    stream::{Direction, Item},
+    track::{AtTracker, ConnectionTracker, Dialogues},
+};
+
+pub(super) struct Tracked {
+    pub tracker: Tracker,
+    /// What capture was told last.
+    wanted: Wanted,
+}
+
+pub(super) enum Tracker {
+    Connection(Box<ConnectionTracker>),
+    At(Box<AtTracker>),
+    /// A unix-domain socket: neither TLS nor HTTP are looked for.
+    Local(Box<Dialogues>),
+}
+
+/// What is wanted of the bytes of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// As many as the kernel side tells by itself.
+    Some,
+    All,
+    /// One direction, and none of the other.
+    Only(Direction),
+    Nothing,
+}
+
+impl Tracked {
+    pub const fn new(tracker: Tracker) -> Self {
+        Self { tracker, wanted: Wanted::Some }
+    }
+
+    pub fn on(&mut self, item: &Item<'_>, out: &mut Vec<Observation>) {
+        match &mut self.tracker {
+            Tracker::Connection(tracker) => tracker.on(item, out),
+            Tracker::At(tracker) => tracker.on(item, out),
+            Tracker::Local(tracker) => tracker.on(item, out),
+        }
+    }
+
+    /// What is wanted of its bytes from now on, when that has changed. What is not wanted is never wanted again.
+    pub fn news(&mut self) -> Option<Wanted> {
+        let wanted = match &self.tracker {
+            _ if self.wanted == Wanted::Nothing => return None,
+            Tracker::Connection(tracker) if tracker.is_unwanted() => Wanted::Nothing,
+            Tracker::Connection(tracker) if tracker.speaks().is_some() => of_dialogue(tracker.wants_only()),
+            Tracker::At(tracker) if tracker.verdict() == AtVerdict::NotAt || tracker.mode() == Mode::Multiplexed => {
+                Wanted::Nothing
+            }
+            Tracker::Local(tracker) if tracker.is_unwanted() => Wanted::Nothing,
+            Tracker::Local(tracker) if tracker.speaks().is_some() => of_dialogue(tracker.wants_only()),
+            Tracker::Connection(_) | Tracker::At(_) | Tracker::Local(_) => self.wanted,
+        };
+        (wanted != self.wanted).then(|| {
+            self.wanted = wanted;
+            wanted
+        })
+    }
+
+    /// The agent stops.
+    pub fn finish(&mut self, at: Stamp, out: &mut Vec<Observation>) {
+        match &mut self.tracker {
+            Tracker::Connection(tracker) => tracker.finish(at, out),
+            Tracker::Local(tracker) => tracker.finish(at, out),
+            Tracker::At(_) => {}
+        }
+    }
+
+    /// The tracker, when it is that of a connection that may be TLS.
+    pub fn connection(&mut self) -> Option<&mut ConnectionTracker> {
+        match &mut self.tracker {
+            Tracker::Connection(tracker) => Some(tracker),
+            Tracker::At(_) | Tracker::Local(_) => None,
+        }
+    }
+}
+
+fn of_dialogue(only: Option<Direction>) -> Wanted {
+    only.map_or(Wanted::All, Wanted::Only)
+}

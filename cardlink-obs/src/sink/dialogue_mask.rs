@@ -1,0 +1,103 @@
+//! Masks what is spoken on a stream socket for a recording, when it is one of the protocols that are followed.
+
+use crate::{
+    event::{Data, Endpoint, Origin},
+    protocol::postgres::{Opening, PostgresRedactor, Sender, opening},
+};
+
+/// Bytes that are kept until it is known what is spoken.
+const HEARD: usize = 8;
+
+/// One stream.
+pub struct DialogueMask {
+    state: State,
+    from_start: bool,
+    /// What the client says is written by the watched program, or read.
+    client_writes: Option<bool>,
+    next: [u64; 2],
+}
+
+enum State {
+    /// The first bytes, and whether they were written.
+    Listening(Option<(bool, Vec<u8>)>),
+    Postgres(Box<PostgresRedactor>),
+    Foreign,
+}
+
+impl DialogueMask {
+    pub fn new(endpoint: &Endpoint, origin: Origin) -> Self {
+        let client_writes = match (origin, endpoint) {
+            (Origin::Accepted, _) | (Origin::Existing, Endpoint::Unix { named: true, .. }) => Some(false),
+            (Origin::Connected, _) | (Origin::Existing, Endpoint::Unix { named: false, .. }) => Some(true),
+            (Origin::Existing, _) => None,
+        };
+        Self { state: State::Listening(None), from_start: origin != Origin::Existing, client_writes, next: [0; 2] }
+    }
+
+    /// Masks the bytes of an event; `false` when that is not its business.
+    pub fn mask(&mut self, data: &Data<'_>, bytes: &mut [u8]) -> bool {
+        if let State::Listening(heard) = &self.state {
+            // The second direction tells nothing that the first has not.
+            let before = match heard {
+                Some((write, before)) if *write == data.write => before.clone(),
+                Some(_) => Vec::new(),
+                None => {
+                    self.from_start &= data.offset == 0;
+                    Vec::new()
+                }
+            };
+            if heard.as_ref().is_none_or(|(write, _)| *write == data.write) {
+                self.listen(data, before, bytes);
+            }
+        }
+        if let State::Listening(Some((write, _))) = &self.state {
+            // They are too few to hold anything but the beginning of a length.
+            return *write == data.write;
+        }
+        let Self { state: State::Postgres(redactor), client_writes, next, .. } = self else { return false };
+        let sender = if *client_writes == Some(data.write) { Sender::Client } else { Sender::Server };
+        let [read, written] = next;
+        let next = if data.write { written } else { read };
+        if data.offset > *next {
+            redactor.hole(sender, data.offset - *next);
+        }
+        // What was told already is told once.
+        let again = usize::try_from(next.saturating_sub(data.offset)).unwrap_or(usize::MAX).min(bytes.len());
+        let (old, new) = bytes.split_at_mut(again);
+        old.fill(0);
+        redactor.mask(sender, new);
+        let missing = data.total.saturating_sub(data.bytes.len() as u64);
+        if missing > 0 {
+            redactor.hole(sender, missing);
+        }
+        *next = (*next).max(data.offset.saturating_add(data.total));
+        true
+    }
+
+    fn listen(&mut self, data: &Data<'_>, mut before: Vec<u8>, bytes: &[u8]) {
+        let (write, heard) = (data.write, before.len());
+        before.extend(bytes.iter().take(1 << 16));
+        let found = opening(&before, self.from_start);
+        self.state = match found {
+            Opening::Start if self.client_writes.is_none_or(|writes| writes == write) => {
+                self.client_writes = Some(write);
+                let mut redactor = PostgresRedactor::new(true);
+                before.truncate(heard);
+                redactor.mask(Sender::Client, &mut before);
+                State::Postgres(Box::new(redactor))
+            }
+            Opening::UnderWay(sender) => {
+                self.client_writes.get_or_insert(write == (sender == Sender::Client));
+                State::Postgres(Box::new(PostgresRedactor::new(false)))
+            }
+            Opening::More if before.len() < HEARD => {
+                self.next = if write { [0, before.len() as u64] } else { [before.len() as u64, 0] };
+                State::Listening(Some((write, before)))
+            }
+            Opening::Start | Opening::More | Opening::Other => State::Foreign,
+        };
+        if matches!(self.state, State::Postgres(_)) && heard == 0 {
+            self.next = if write { [0, data.offset] } else { [data.offset, 0] };
+        }
+    }
+}

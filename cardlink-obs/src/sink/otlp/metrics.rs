@@ -1,0 +1,209 @@
+//! The metrics page as OTLP: the same recording, read in another way. The SDK's metrics cannot be made from outside, so
+//! this speaks the protocol itself.
+
+use super::{
+    settings::{Endpoint, OtlpError, Protocol},
+    traces::scope,
+    transport::{self, Headers, Http, in_words},
+};
+use crate::sink::metrics::Registry;
+use flate2::{Compression, write::GzEncoder};
+use opentelemetry_http::{Bytes, HttpClient as _, Request};
+use opentelemetry_proto::tonic::{
+    collector::metrics::v1::{
+        ExportMetricsServiceRequest, ExportMetricsServiceResponse, metrics_service_client::MetricsServiceClient,
+    },
+    common::v1::{AnyValue, KeyValue, any_value},
+    metrics::v1::{
+        AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
+        ScopeMetrics, Sum, metric::Data, number_data_point,
+    },
+    resource::v1::Resource as ResourceProto,
+};
+use opentelemetry_sdk::Resource;
+use prometheus::proto::{LabelPair, MetricFamily, MetricType};
+use prost::Message as _;
+use std::io::Write as _;
+use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Channel};
+
+/// The order in which the protocol wants histograms and sums: everything since the agent started.
+const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
+
+enum Client {
+    Grpc(Box<MetricsServiceClient<InterceptedService<Channel, Headers>>>),
+    Http { http: Box<Http>, to: Box<Endpoint> },
+}
+
+/// Sends metrics.
+pub struct Metrics {
+    client: Client,
+    resource: ResourceProto,
+    /// When the counters began, nanoseconds of the epoch.
+    start: u64,
+}
+
+impl Metrics {
+    /// Needs a runtime.
+    pub fn new(to: &Endpoint, resource: &Resource, start: u64) -> Result<Self, OtlpError> {
+        let client = match to.protocol {
+            Protocol::Grpc => {
+                let client = MetricsServiceClient::with_interceptor(transport::channel(to)?, Headers::of(to));
+                Client::Grpc(Box::new(if to.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client }))
+            }
+            Protocol::Http => Client::Http { http: Box::new(Http::new(to)?), to: Box::new(to.clone()) },
+        };
+        Ok(Self { client, resource: resource_of(resource), start })
+    }
+
+    /// Sends all series as they are now.
+    pub async fn send(&mut self, registry: &Registry, now: u64) -> Result<(), String> {
+        let request = request(&registry.families(), &self.resource, self.start, now);
+        let answer = match &mut self.client {
+            Client::Grpc(client) => client.export(request).await.map_err(|status| said(&status))?.into_inner(),
+            Client::Http { http, to } => post(http, to, &request).await?,
+        };
+        match answer.partial_success {
+            Some(partial) if partial.rejected_data_points > 0 => {
+                Err(format!("it refused {} points: {}", partial.rejected_data_points, partial.error_message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// In words: the code, and what the transport says of it. A message of the peer may hold what is not for logs.
+fn said(status: &tonic::Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => format!("gRPC code {:?}: {}", status.code(), in_words(source)),
+        None => format!("gRPC code {:?}", status.code()),
+    }
+}
+
+async fn post(
+    http: &Http,
+    to: &Endpoint,
+    request: &ExportMetricsServiceRequest,
+) -> Result<ExportMetricsServiceResponse, String> {
+    let body = request.encode_to_vec();
+    let mut post = Request::post(&to.url).header("content-type", "application/x-protobuf");
+    let body = if to.gzip {
+        post = post.header("content-encoding", "gzip");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&body).and_then(|()| encoder.finish()).map_err(|error| error.to_string())?
+    } else {
+        body
+    };
+    let post = post.body(Bytes::from(body)).map_err(|error| error.to_string())?;
+    let response = http.send_bytes(post).await.map_err(|error| in_words(&*error))?;
+    if !response.status().is_success() {
+        return Err(format!("HTTP status {}", response.status()));
+    }
+    // Whoever answers with something else has taken it all the same.
+    Ok(ExportMetricsServiceResponse::decode(response.into_body()).unwrap_or_default())
+}
+
+fn resource_of(resource: &Resource) -> ResourceProto {
+    let attributes = resource.iter().map(|(key, value)| attribute(key.as_str(), &value.to_string())).collect();
+    ResourceProto { attributes, ..ResourceProto::default() }
+}
+
+fn attribute(key: &str, value: &str) -> KeyValue {
+    let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
+    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+/// All families as one request.
+pub fn request(
+    families: &[MetricFamily],
+    resource: &ResourceProto,
+    start: u64,
+    now: u64,
+) -> ExportMetricsServiceRequest {
+    let metrics = families.iter().filter_map(|family| metric(family, start, now)).collect();
+    let scope = Some((scope(), None).into());
+    ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics {
+            resource: Some(resource.clone()),
+            scope_metrics: vec![ScopeMetrics { scope, metrics, ..ScopeMetrics::default() }],
+            ..ResourceMetrics::default()
+        }],
+    }
+}
+
+fn metric(family: &MetricFamily, start: u64, now: u64) -> Option<Metric> {
+    let number = |labels: &[LabelPair], value, start| NumberDataPoint {
+        attributes: attributes(labels),
+        start_time_unix_nano: start,
+        time_unix_nano: now,
+        value: Some(number_data_point::Value::AsDouble(value)),
+        ..NumberDataPoint::default()
+    };
+    let series = family.get_metric().iter();
+    let data = match family.get_field_type() {
+        MetricType::COUNTER => Data::Sum(Sum {
+            data_points: series.map(|one| number(one.get_label(), one.get_counter().get_value(), start)).collect(),
+            aggregation_temporality: CUMULATIVE,
+            is_monotonic: true,
+        }),
+        MetricType::GAUGE => Data::Gauge(Gauge {
+            data_points: series.map(|one| number(one.get_label(), one.get_gauge().get_value(), 0)).collect(),
+        }),
+        MetricType::HISTOGRAM => Data::Histogram(Histogram {
+            data_points: series.map(|one| histogram(one, start, now)).collect(),
+            aggregation_temporality: CUMULATIVE,
+        }),
+        MetricType::SUMMARY | MetricType::UNTYPED => return None,
+    };
+    Some(Metric {
+        name: family.name().to_owned(),
+        description: family.help().to_owned(),
+        unit: unit(family.name()).to_owned(),
+        data: Some(data),
+        ..Metric::default()
+    })
+}
+
+/// Prometheus counts up to each bound, OTLP between bounds; both count a value on a bound below it.
+fn histogram(one: &prometheus::proto::Metric, start: u64, now: u64) -> HistogramDataPoint {
+    let histogram = one.get_histogram();
+    let buckets = histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound().is_finite());
+    let (mut bounds, mut counts, mut below) = (Vec::new(), Vec::new(), 0);
+    for bucket in buckets {
+        bounds.push(bucket.upper_bound());
+        counts.push(bucket.cumulative_count().saturating_sub(below));
+        below = bucket.cumulative_count();
+    }
+    counts.push(histogram.get_sample_count().saturating_sub(below));
+    HistogramDataPoint {
+        attributes: attributes(one.get_label()),
+        start_time_unix_nano: start,
+        time_unix_nano: now,
+        count: histogram.get_sample_count(),
+        sum: Some(histogram.get_sample_sum()),
+        bucket_counts: counts,
+        explicit_bounds: bounds,
+        ..HistogramDataPoint::default()
+    }
+}
+
+fn attributes(labels: &[LabelPair]) -> Vec<KeyValue> {
+    // To Prometheus an empty label is none.
+    let said = labels.iter().filter(|label| !label.value().is_empty());
+    said.map(|label| attribute(label.name(), label.value())).collect()
+}
+
+/// In the notation of UCUM.
+fn unit(name: &str) -> &'static str {
+    let name = name.strip_suffix("_total").unwrap_or(name);
+    if name.ends_with("_seconds") {
+        "s"
+    } else if name.ends_with("_bytes") {
+        "By"
+    } else {
+        "1"
+    }
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,43 @@
+//! Spans of statements, with the attributes of OpenTelemetry's conventions for databases.
+
+use super::{
+    describe::connection,
+    span::{Context, Kind, Span, Status},
+};
+use crate::observation::{Query, Role};
+use std::borrow::Cow;
+
+pub fn query(query: &Query, context: Context) -> Span {
+    let name = match &query.table {
+        Some(table) => format!("{} {table}", query.operation),
+        None => query.operation.to_owned(),
+    };
+    let kind = match query.role {
+        Role::Client => Kind::Client,
+        Role::Server => Kind::Server,
+    };
+    let mut span = Span::new(context, name, kind, query.start, query.end);
+    let into = &mut span.attributes;
+    into.put("db.system.name", query.system.as_str());
+    into.put("db.operation.name", query.operation);
+    into.put_some("db.collection.name", query.table.as_deref().map(str::to_owned));
+    into.put_some("db.response.returned_rows", query.rows);
+    if let Some(of) = &query.connection {
+        connection(of, into);
+    } else {
+        into.put("cardlink.target", query.process.target.to_string());
+        into.put("process.pid", query.process.pid);
+        into.put("process.executable.name", query.process.comm.to_string());
+    }
+    into.put_some("cardlink.db.took", query.took);
+    if let Some(error) = &query.error {
+        if error.code.is_empty() {
+            into.put("error.type", error.class);
+        } else {
+            into.put("db.response.status_code", error.code.clone());
+            into.put("error.type", error.code.clone());
+        }
+        span.status = Status::Error(Cow::Borrowed(error.class));
+    }
+    span
+}
