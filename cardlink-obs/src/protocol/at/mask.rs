@@ -124,12 +124,11 @@ impl Mask {
             _ => {}
         }
         self.run = if byte.is_ascii_hexdigit() { self.run.saturating_add(1) } else { 0 };
+        let byte = if self.keeps(byte) { byte } else { FILLER };
         if self.argument == 0 && (self.quoted || self.position >= 3 || !byte.is_ascii_digit()) && byte != b' ' {
             self.length = false;
         }
-        let kept = self.keeps(byte);
         self.position = self.position.saturating_add(1);
-        let byte = if kept { byte } else { FILLER };
         if byte.is_ascii_digit() {
             self.value = self.value.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
             if self.argument == 0 {
