@@ -14,22 +14,25 @@ use crate::project::{capture, cargo, root, run as run_command};
 /// `cargo xtask ci`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How long each fuzz target runs.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    /// How long each fuzz target runs at most.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS")]
     fuzz_seconds: u32,
+    /// How many inputs each fuzz target tries at most.
+    #[arg(long, default_value_t = 100_000, value_name = "COUNT")]
+    fuzz_inputs: u32,
 }
 
 pub fn run(options: &Options) -> Result<()> {
     // Clippy compiles the lab, and that needs OpenSSL.
     packages::ensure(&[Group::Lab])?;
-    let seconds = options.fuzz_seconds.to_string();
+    let (seconds, inputs) = (options.fuzz_seconds.to_string(), options.fuzz_inputs.to_string());
     let times = [
         phase("format", cargo().args(["fmt", "--all", "--check"]))?,
         phase("format of the BPF programs", &mut format_apart("cardlink-obs-ebpf"))?,
         phase("format of the fuzz targets", &mut format_apart("tests/fuzz"))?,
         phase("lint", cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?,
         phase("BPF object", xtask()?.args(["build-ebpf", "--check"]))?,
-        phase("fuzz", xtask()?.args(["fuzz", "--seed", "1", "--seconds", &seconds]))?,
+        phase("fuzz", xtask()?.args(["fuzz", "--seed", "1", "--seconds", &seconds, "--inputs", &inputs]))?,
         phase("stock kernels", with_rebuilt_object(&mut xtask()?).arg("vm"))?,
     ];
     println!("\nPassed so far: {}.", times.join(", "));

@@ -17,9 +17,12 @@ pub struct Options {
     /// How long each target runs.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Begin the search the same way each time: what passes once passes again.
+    /// Begin the search the same way each time, and from the seeds alone.
     #[arg(long)]
     seed: Option<u32>,
+    /// Try no more inputs than this: with `--seed`, a fast machine and a slow one try the same.
+    #[arg(long)]
+    inputs: Option<u32>,
     /// The targets to run (default: all).
     targets: Vec<String>,
 }
@@ -53,6 +56,9 @@ pub fn run(options: &Options) -> Result<()> {
 fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<()> {
     // What the fuzzer finds goes into the first folder, so that the seeds in the checkout stay as they are.
     let found = target_dir().join("fuzz").join("corpus").join(target);
+    if options.seed.is_some() && found.exists() {
+        fs::remove_dir_all(&found).with_context(|| format!("cannot remove {}", found.display()))?;
+    }
     fs::create_dir_all(&found).with_context(|| format!("cannot create {}", found.display()))?;
     let seeds = fuzz_dir().join("corpus").join(target);
     ensure!(seeds.is_dir(), "{target} has no seeds in {}", seeds.display());
@@ -60,6 +66,7 @@ fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<()> 
     fuzz.arg(target).arg(found).arg(seeds);
     fuzz.args(["--", &format!("-max_total_time={}", options.seconds), "-timeout=10", "-print_final_stats=1"]);
     fuzz.args(options.seed.map(|seed| format!("-seed={seed}")));
+    fuzz.args(options.inputs.map(|inputs| format!("-runs={inputs}")));
     let output = fuzz.output().with_context(|| format!("cannot start `{}`", show(&fuzz)))?;
     let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

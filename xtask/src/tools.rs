@@ -1,6 +1,6 @@
 //! Tools that cargo and pip install: into `target/`, never into the user's own folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -107,26 +107,26 @@ pub fn without_build_settings(command: &mut Command) {
 
 /// The Python of a virtual environment that has the modules of the Python peers.
 pub fn python_peers() -> Result<PathBuf> {
-    let venv = target_dir().join("peers").join("venv");
+    python_environment(&target_dir().join("peers").join("venv"), PYTHON_PACKAGES, PYTHON_IMPORTS)
+}
+
+/// The Python of a virtual environment that has these packages; it is made when `imports` does not run in it.
+pub fn python_environment(venv: &Path, packages: &[&str], imports: &str) -> Result<PathBuf> {
     let python = venv.join("bin").join("python");
-    let complete = || capture(Command::new(&python).args(["-c", PYTHON_IMPORTS])).is_ok();
+    let complete = || capture(Command::new(&python).args(["-c", imports])).is_ok();
     if complete() {
         return Ok(python);
     }
     // The system's Python uses the system's OpenSSL: the one whose probes are tested.
     let system = ["/usr/bin/python3", "python3"].into_iter().find(|name| which(name).is_some());
-    let Some(system) = system else { bail!("there is no python3 for the Python peers") };
-    step(format!("Python peers: {} (once, into {})", PYTHON_PACKAGES.join(", "), venv.display()));
-    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv))?;
+    let Some(system) = system else { bail!("there is no python3 for the Python programs") };
+    step(format!("Python packages: {} (once, into {})", packages.join(", "), venv.display()));
+    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(venv))?;
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--retries", "3"])
-        .args(PYTHON_PACKAGES);
-    retry(|| run(&mut pip)).context("the modules of the Python peers could not be installed")?;
+    pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--retries", "3"]).args(packages);
+    retry(|| run(&mut pip)).context("the Python packages could not be installed")?;
     if !complete() {
-        bail!(
-            "the Python modules were installed but cannot be imported; try `{} -c '{PYTHON_IMPORTS}'`",
-            python.display()
-        );
+        bail!("the Python packages were installed but cannot be imported; try `{} -c '{imports}'`", python.display());
     }
     Ok(python)
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::Bench;
+use super::instrumented;
 use super::lab::{Lap, Load, Server};
 use super::report::Report;
 use super::stats::Spread;
@@ -19,8 +20,13 @@ enum Way {
     Agent,
     /// With the server's key file: every record is copied, and decrypted by the agent.
     AgentWithKeys,
+    /// With probes in the server's TLS library, and no key.
+    AgentWithProbes,
     Tool(Tool),
 }
+
+/// C-APDUs in the script of a session.
+const APDUS: u32 = 4;
 
 impl Way {
     const fn name(self) -> &'static str {
@@ -29,6 +35,7 @@ impl Way {
             Self::BareAgain => "bare, once more",
             Self::Agent => "cardlink-obs run",
             Self::AgentWithKeys => "cardlink-obs run --psk-file",
+            Self::AgentWithProbes => "cardlink-obs run --library-probes on",
             Self::Tool(tool) => tool.name(),
         }
     }
@@ -49,12 +56,30 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.section(format!("Server CPU per handshake (4 cards at a time; best of {of} laps of {count} handshakes)"));
     tell(report, "handshake", &ways, &laps);
 
-    let mut ways = vec![Way::Bare, Way::Agent, Way::AgentWithKeys, Way::BareAgain];
+    let mut ways = vec![Way::Bare, Way::Agent, Way::AgentWithKeys, Way::AgentWithProbes, Way::BareAgain];
     ways.extend([Tool::BpftraceLibssl].into_iter().filter(&installed).map(Way::Tool));
     let laps = rounds(bench, report, Load::Session, &ways)?;
     report.section(format!("Server CPU per session (handshake, command script, 204; best of {of} laps of {count})"));
     tell(report, "session", &ways, &laps);
-    Ok(())
+    tell_plaintext(report, &ways, &laps);
+    instrumented::measure(bench, report)
+}
+
+/// What plaintext costs: each way against bpftrace on the same functions, and for each APDU.
+fn tell_plaintext(report: &mut Report, ways: &[Way], laps: &[Vec<Lap>]) {
+    let added = |way: Way| -> Option<Vec<f64>> {
+        let laps_of = |way| laps.get(ways.iter().position(|other| *other == way)?);
+        let pairs = laps_of(way)?.iter().zip(laps_of(Way::Bare)?);
+        Some(pairs.map(|(with, bare)| with.cpu_us - bare.cpu_us).collect())
+    };
+    for way in [Way::AgentWithKeys, Way::AgentWithProbes] {
+        let per_apdu = added(way).into_iter().flatten().map(|added| added / f64::from(APDUS)).collect();
+        report.figure(format!("{}: CPU that it adds, per APDU", way.name()), "µs", per_apdu);
+    }
+    if let (Some(probes), Some(bpftrace)) = (added(Way::AgentWithProbes), added(Way::Tool(Tool::BpftraceLibssl))) {
+        let part = Spread::of_pairs(&probes, &bpftrace, |probes, bpftrace| probes / bpftrace);
+        report.aim("server CPU that library probes add, of what bpftrace adds", "×", part, 0.25);
+    }
 }
 
 /// The laps of each way, in the order of `ways`; each round begins with another one.
@@ -78,15 +103,20 @@ fn lap(bench: &Bench, report: &mut Report, server: &Server, load: Load, way: Way
     let lap = || server.best_lap(bench, load);
     match way {
         Way::Bare | Way::BareAgain => lap(),
-        Way::Agent | Way::AgentWithKeys => {
+        Way::Agent | Way::AgentWithKeys | Way::AgentWithProbes => {
             let keys = bench.dir.join("keys").display().to_string();
-            let args: &[&str] = if way == Way::Agent { &[] } else { &["--psk-file", &keys] };
+            let args: &[&str] = match way {
+                Way::AgentWithKeys => &["--psk-file", &keys],
+                Way::AgentWithProbes => &["--library-probes", "on"],
+                _ => &[],
+            };
             let agent = Agent::start(bench, &[server.pid()], args)?;
             report.started.push(agent.ready_ms);
             let lap = lap()?;
             agent.counted(count)?;
-            if way == Way::AgentWithKeys {
+            if way != Way::Agent {
                 agent.counted_sessions(count)?;
+                agent.counted_apdus(count * APDUS)?;
             }
             report.stopped.push(agent.stop()?);
             Ok(lap)

@@ -5,6 +5,7 @@
 
 mod calls;
 mod handshakes;
+mod instrumented;
 mod lab;
 mod own;
 mod replay;

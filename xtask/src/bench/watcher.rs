@@ -70,6 +70,11 @@ impl Agent {
         self.has("cardlink_sessions_total{", sessions, "sessions")
     }
 
+    /// The same for C-APDUs.
+    pub fn counted_apdus(&self, apdus: u32) -> Result<()> {
+        self.has("cardlink_apdu_commands_total{", apdus, "APDUs")
+    }
+
     fn has(&self, metric: &str, wanted: u32, what: &str) -> Result<()> {
         let start = Instant::now();
         loop {

@@ -34,8 +34,24 @@ impl Talk {
         }
     }
 
-    pub(super) fn lint_request(&mut self, request: &Request, at: Stamp, out: &mut Vec<Observation>) {
-        self.notes(request.notes.iter(), "request", at, out);
+    /// Tells a finding once a session for each `word`, and explains the word.
+    fn find_worded(
+        &mut self,
+        kind: FindingKind,
+        word: &'static str,
+        sentence: &str,
+        at: Stamp,
+        out: &mut Vec<Observation>,
+    ) {
+        if self.found.insert((kind, word)) {
+            self.find(kind, at, detail(word, sentence), out);
+        }
+    }
+
+    pub(super) fn lint_request(&mut self, request: &Request, first: bool, at: Stamp, out: &mut Vec<Observation>) {
+        // Who asks is known from the first request on.
+        let notes = request.notes.iter().filter(|note| first || !matches!(note, Note::MissingFrom));
+        self.notes(notes, "request", at, out);
     }
 
     pub(super) fn lint_response(
@@ -81,9 +97,7 @@ impl Talk {
         match note {
             HttpNote::BareLineFeed => self.find_once(FindingKind::BareLineFeed, "", at, out),
             HttpNote::LengthAndChunked => {
-                if self.found.insert((FindingKind::HttpBroken, note.as_str())) {
-                    self.find(FindingKind::HttpBroken, at, detail(note.as_str(), note.sentence()), out);
-                }
+                self.find_worded(FindingKind::HttpBroken, note.as_str(), note.sentence(), at, out);
             }
         }
     }
@@ -96,13 +110,25 @@ impl Talk {
         out: &mut Vec<Observation>,
     ) {
         for note in notes {
-            let kind = match note {
-                Note::MissingProtocol | Note::UnknownProtocol => FindingKind::NoAdminProtocol,
-                Note::MissingContentType => FindingKind::MissingContentType,
-                Note::UnknownContentType | Note::ContentOfOtherDirection => FindingKind::WrongContentType,
-                _ => continue,
-            };
-            self.find_once(kind, whose, at, out);
+            match note {
+                Note::MissingProtocol | Note::UnknownProtocol => {
+                    self.find_once(FindingKind::NoAdminProtocol, whose, at, out);
+                }
+                Note::MissingContentType => self.find_once(FindingKind::MissingContentType, whose, at, out),
+                Note::UnknownContentType | Note::ContentOfOtherDirection => {
+                    self.find_once(FindingKind::WrongContentType, whose, at, out);
+                }
+                Note::NotPost => self.find_once(FindingKind::NotPost, whose, at, out),
+                Note::MissingFrom => self.find_once(FindingKind::MissingFrom, whose, at, out),
+                Note::MissingScriptStatus => self.find_once(FindingKind::MissingScriptStatus, whose, at, out),
+                Note::UnusualStatus => self.find_once(FindingKind::UnusualStatus, whose, at, out),
+                Note::LooseSpelling | Note::MissingVersion => {
+                    self.find_worded(FindingKind::LooseHeader, note.as_str(), note.sentence(), at, out);
+                }
+                Note::UnknownScriptStatus | Note::BadResume | Note::BadTargetedApplication | Note::UnknownVersion => {
+                    self.find_worded(FindingKind::BadHeader, note.as_str(), note.sentence(), at, out)
+                }
+            }
         }
     }
 

@@ -189,7 +189,9 @@ impl Talk {
             self.methods.push(head.method.clone());
         }
         if let Some(admin) = &admin {
-            self.lint_request(admin, call.exit, out);
+            // Of a connection whose handshake was not seen, nobody knows which request is the first.
+            let first = self.requests == 0 && self.part.identity().is_some();
+            self.lint_request(admin, first, call.exit, out);
         } else if of_card {
             self.find_once(FindingKind::NoAdminProtocol, "request", call.exit, out);
         }

@@ -259,3 +259,53 @@ fn what_is_wrong_with_the_connection_is_the_sessions() {
         bench.server(&nothing());
     });
 }
+
+#[test]
+fn headers_of_another_dialect() {
+    let get = String::from_utf8(first()).expect("text").replace("POST", "GET");
+    by_key(FindingKind::NotPost, "request", |bench| _ = bench.card(get.as_bytes()).server(&nothing()));
+
+    let status = |value: &str| request(&format!("{PROTOCOL}{RAM_ANSWER}{value}"), &responses(&[OK]));
+    by_key(FindingKind::MissingScriptStatus, "request", after_script(&[SELECT], &status("")));
+    by_key(
+        FindingKind::LooseHeader,
+        "loose_spelling: A value differs from the standard in case or spaces only (GPC_SPE_011 §3.4)",
+        after_script(&[SELECT], &status("X-Admin-Script-Status: OK\r\n")),
+    );
+    by_key(
+        FindingKind::BadHeader,
+        "bad_resume: X-Admin-Resume is not `true` (GPC_SPE_011 §3.4)",
+        after_script(&[SELECT], &status("X-Admin-Script-Status: ok\r\nX-Admin-Resume: 1\r\n")),
+    );
+    let created = response("201 Created", &format!("{PROTOCOL}{NEXT}"), b"");
+    by_key(FindingKind::UnusualStatus, "response", |bench| {
+        bench.card(&first()).server(&created).card(&first()).server(&nothing());
+    });
+    let unnamed = format!("{PROTOCOL}{NEXT}{RAM}X-Admin-Targeted-Application: A000000151\r\n");
+    let unnamed = response("200 OK", &unnamed, &expanded(0xAE, 0x22, &[SELECT]));
+    by_key(
+        FindingKind::BadHeader,
+        "bad_targeted_application: X-Admin-Targeted-Application is not of the form //aid/RID/PIX (GPC_SPE_011 §3.4)",
+        |bench| _ = bench.card(&first()).server(&unnamed).card(&answer(&[OK])).server(&nothing()),
+    );
+}
+
+/// It is the first request that says who asks; of a connection joined late, none is known to be the first.
+#[test]
+fn who_asks_is_said_once() {
+    let unnamed = request(PROTOCOL, b"");
+    let wait = response("204 No Content", &format!("{PROTOCOL}{NEXT}"), b"");
+    let story = |bench: &mut Bench, one: &[u8], other: &[u8]| {
+        bench.card(one).server(&wait).card(other).server(&nothing()).close();
+        found(&bench.out)
+    };
+    let mut bench = Bench::new(Role::Server);
+    assert!(story(&mut bench, &first(), &unnamed).is_empty());
+    let mut bench = Bench::new(Role::Server);
+    assert_eq!(
+        story(&mut bench, &unnamed, &unnamed),
+        BTreeMap::from([("missing_from", vec![String::from("request")])])
+    );
+    let mut bench = Bench::with(Role::Server, PlaintextWay::KeyFile, None);
+    assert!(story(&mut bench, &unnamed, &unnamed).is_empty());
+}
