@@ -100,13 +100,13 @@ impl Series {
     }
 
     fn exchange(&mut self, exchange: &Exchange) {
-        if let Some((word, _)) = exchange.fault {
+        if let Some((word, _)) = exchange.broken() {
             self.error(Kind::Exchange, "exchange", word.to_owned());
             return;
         }
         match (exchange.status, exchange.server()) {
             (Some(status @ 400..), _) => self.error(Kind::Exchange, "exchange", status.to_string()),
-            (_, Some(server)) => self.time(Kind::Exchange, "server", server),
+            (_, Some(server)) if exchange.fault.is_none() => self.time(Kind::Exchange, "server", server),
             _ => {}
         }
         if let Some(peer) = exchange.peer {

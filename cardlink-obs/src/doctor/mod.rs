@@ -1,6 +1,7 @@
 //! What can be seen on this host, and of these programs, and what not.
 
 mod host_report;
+mod interfaces;
 mod target_report;
 
 pub use host_report::{Finding, HostReport, Mark};
@@ -53,11 +54,22 @@ impl Report {
         let at = self.targets.iter().any(|target| !target.ttys.is_empty());
         let probed = |target: &TargetReport| target.plaintext.iter().any(|probe| probe.verdict == LibraryVerdict::Ok);
         let contents = if self.targets.iter().any(probed) { "yes" } else { "with --psk-file" };
-        match (tls, at) {
-            (true, true) => format!("handshakes yes, AT commands yes; contents of TLS sessions {contents}."),
-            (true, false) => format!("handshakes yes; contents of TLS sessions {contents}."),
-            (false, true) => String::from("AT commands yes."),
-            (false, false) => String::from("watched, but it has no TCP socket and no tty open now."),
+        let mut gets = Vec::new();
+        for interface in self.targets.iter().flat_map(|target| &target.interfaces) {
+            let what = format!("{} yes", interface.gives);
+            if !gets.contains(&what) {
+                gets.push(what);
+            }
         }
+        if at {
+            gets.push(String::from("AT commands yes"));
+        }
+        if tls {
+            gets.push(format!("handshakes yes; contents of TLS sessions {contents}"));
+        }
+        if gets.is_empty() {
+            return String::from("watched, but it has no TCP socket and no tty open now.");
+        }
+        format!("{}.", gets.join(", "))
     }
 }

@@ -1,6 +1,9 @@
 //! One program: what it is, what it has open, what of it cannot be seen.
 
-use super::host_report::{Finding, Mark};
+use super::{
+    host_report::{Finding, Mark},
+    interfaces::{self, Interface},
+};
 use crate::capture::{
     host,
     library::{self, LibraryVerdict},
@@ -8,8 +11,8 @@ use crate::capture::{
 };
 use std::{collections::BTreeSet, fs, io::Read as _, net::SocketAddr, path::Path};
 
-/// TLS libraries, by the beginning of their file's name.
-const LIBRARIES: [(&str, &str); 9] = [
+/// Libraries that matter, by the beginning of their file's name.
+const LIBRARIES: [(&str, &str); 10] = [
     ("libssl.so", "OpenSSL"),
     ("libgnutls.so", "GnuTLS"),
     ("libmbedtls.so", "mbedTLS"),
@@ -17,6 +20,7 @@ const LIBRARIES: [(&str, &str); 9] = [
     ("libnss3.so", "NSS"),
     ("libsqlite3.so", "SQLite"),
     ("libpcsclite.so", "PC/SC"),
+    ("libpq.so", "libpq"),
     ("libpython3", "CPython"),
     ("libserialport.so", "libserialport"),
 ];
@@ -31,6 +35,8 @@ pub struct TargetReport {
     pub connections: usize,
     pub libraries: Vec<String>,
     pub ttys: Vec<String>,
+    /// What it speaks beside TLS and AT.
+    pub interfaces: Vec<Interface>,
     /// Probes for plaintext that were tried out.
     pub plaintext: Vec<library::Finding>,
     pub findings: Vec<Finding>,
@@ -54,6 +60,11 @@ pub fn examine(pid: u32, plaintext: Vec<library::Finding>) -> TargetReport {
     findings.extend(blind);
     findings.extend(ttys.iter().filter_map(|tty| shared_tty(pid, tty)));
     let libraries = libraries(pid);
+    let comm = host::comm(pid).unwrap_or_else(|| String::from("gone"));
+    let peers = inodes.iter().filter_map(|inode| sockets.connected.get(inode)).flat_map(|ends| [ends.local, ends.peer]);
+    let addresses: Vec<SocketAddr> = listens.iter().copied().chain(peers).collect();
+    let interfaces = interfaces::of(&comm, &libraries, &addresses);
+    findings.extend(interfaces.iter().map(|one| Finding::new(Mark::Good, format!("{}: {}", one.gives, one.source))));
     if !listens.is_empty() || connections > 0 {
         findings.push(Finding::new(Mark::Good, "handshakes: from the wire, whatever the TLS library"));
         findings.extend(contents(&plaintext));
@@ -63,12 +74,13 @@ pub fn examine(pid: u32, plaintext: Vec<library::Finding>) -> TargetReport {
     }
     TargetReport {
         pid,
-        comm: host::comm(pid).unwrap_or_else(|| String::from("gone")),
+        comm,
         exe: host::exe(pid).map(|path| path.display().to_string()),
         listens,
         connections,
         libraries,
         ttys: ttys.into_iter().collect(),
+        interfaces,
         plaintext,
         findings,
     }

@@ -37,8 +37,8 @@ pub use handshake::{
 pub use plaintext::{Plaintext, PlaintextWay, Sealed};
 pub use process::{Process, ProcessSample, TargetChange, TargetEvent};
 pub use session::{
-    AgentId, Apdu, DeviceType, Exchange, Script, ScriptKind, Session, SessionOpened, SessionReason, SessionStatus,
-    SessionTime, SessionType,
+    AgentId, Apdu, DeviceType, Exchange, NOT_FOLLOWED, Script, ScriptKind, Session, SessionOpened, SessionReason,
+    SessionStatus, SessionTime, SessionType,
 };
 pub use stamp::Stamp;
 pub use test::{Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestSuite};

@@ -77,10 +77,23 @@ pub struct Exchange {
     pub cause: Cause,
 }
 
+/// The word for a message whose rest nobody wanted to see: no fault of anybody.
+pub const NOT_FOLLOWED: &str = "not_followed";
+
 impl Exchange {
     /// What the server took: from the request's last byte to the response's last byte.
     pub fn server(&self) -> Option<Duration> {
         self.response_start.map(|_| self.end.since(self.request_end))
+    }
+
+    /// What was wrong with either message, if anything was.
+    pub fn broken(&self) -> Option<(&'static str, &'static str)> {
+        self.fault.filter(|(word, _)| *word != NOT_FOLLOWED)
+    }
+
+    /// How long a complete request has waited for a response that never came.
+    pub fn waited(&self) -> Option<Duration> {
+        (self.response_start.is_none() && self.fault.is_none()).then(|| self.end.since(self.request_end))
     }
 }
 

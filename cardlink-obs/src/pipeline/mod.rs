@@ -219,10 +219,10 @@ impl Pipeline {
             }
             Event::Plain(plain) => self.plain(plain, out),
             Event::Content { stream, call, note } => {
-                if let Some(Entry { assembler, value, .. }) = self.streams.find(*stream)
-                    && let Some(tracker) = value.connection()
+                if let Some(entry) = self.streams.find(*stream)
+                    && let Some(tracker) = entry.value.connection()
                 {
-                    tracker.recorded(note, assembler.call(*call), out);
+                    tracker.recorded(note, Assembler::call_beside(*call), out);
                 }
             }
             Event::Transport { at, stream, round_trip, retransmits } => {
@@ -301,11 +301,11 @@ impl Pipeline {
 
     /// Plaintext of a library's call, or of a recording.
     fn plain(&mut self, plain: &Plain<'_>, out: &mut Vec<Observation>) {
-        let Some(Entry { assembler, value, .. }) = self.streams.find(plain.stream) else { return };
+        let Some(Entry { value, .. }) = self.streams.find(plain.stream) else { return };
         let Some(tracker) = value.connection() else { return };
         let direction = if plain.write { Direction::Write } else { Direction::Read };
         let missing = plain.total.saturating_sub(plain.bytes.len() as u64);
-        let call = assembler.call(plain.call);
+        let call = Assembler::call_beside(plain.call);
         tracker.plain(plain.source, direction, call, &plain.bytes, missing, out);
         let found = tracker.take_tapped();
         tapped(found, plain.holder, plain.stream, &mut self.tapped);

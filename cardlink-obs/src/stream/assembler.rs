@@ -49,6 +49,15 @@ impl Assembler {
             _ => 0,
         };
         self.thread = Some((raw.tid, raw.polled));
+        Self::beside(raw, polled)
+    }
+
+    /// A call that is none of the stream's own, and says nothing of polls: a library's, or one told again.
+    pub fn call_beside(raw: RawCall) -> Call {
+        Self::beside(raw, 0)
+    }
+
+    fn beside(raw: RawCall, polled: u64) -> Call {
         let enter = if raw.enter == 0 || raw.enter > raw.exit { raw.exit } else { raw.enter };
         Call {
             enter: Stamp::from_nanos(enter),

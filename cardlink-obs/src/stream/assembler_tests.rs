@@ -95,4 +95,7 @@ fn time_in_polls_is_that_of_the_same_thread() {
     assert_eq!(assembler.call(call(1, 900)).polled, Duration::ZERO);
     let unknown = assembler.call(call(1, 900));
     assert_eq!(unknown.enter, unknown.exit);
+    // A call of a library, or of a recording's note, knows nothing of polls, and takes nothing away from the next one.
+    assert_eq!(Assembler::call_beside(call(1, 0)).polled, Duration::ZERO);
+    assert_eq!(assembler.call(call(1, 1000)).polled, Duration::from_nanos(100));
 }

@@ -1,5 +1,6 @@
 //! What stops a direction from being read, and what is read although it should not be there.
 
+use crate::observation::NOT_FOLLOWED;
 use std::fmt;
 
 /// Why a direction is not read any further.
@@ -17,10 +18,11 @@ pub enum HttpFault {
     Truncated,
     Lost,
     Upgraded,
+    NotFollowed,
 }
 
 impl HttpFault {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotHttp,
         Self::HeadTooLong,
         Self::TooManyHeaders,
@@ -33,6 +35,7 @@ impl HttpFault {
         Self::Truncated,
         Self::Lost,
         Self::Upgraded,
+        Self::NotFollowed,
     ];
 
     /// The name in metrics and JSON.
@@ -50,6 +53,7 @@ impl HttpFault {
             Self::Truncated => "truncated",
             Self::Lost => "lost",
             Self::Upgraded => "upgraded",
+            Self::NotFollowed => NOT_FOLLOWED,
         }
     }
 
@@ -68,12 +72,13 @@ impl HttpFault {
             Self::Truncated => "The stream ended within a message (RFC 9112 §8).",
             Self::Lost => "Bytes are missing, and where the next message starts is not known.",
             Self::Upgraded => "The connection went on with another protocol (RFC 9110 §7.8, §9.3.6).",
+            Self::NotFollowed => "The rest was not looked at: it is not remote administration.",
         }
     }
 
     /// Nothing is wrong with the peers: the bytes were missed, or are another protocol's by agreement.
     pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Lost | Self::Upgraded)
+        matches!(self, Self::Lost | Self::Upgraded | Self::NotFollowed)
     }
 }
 

@@ -97,6 +97,11 @@ impl Headers {
         if self.contains("Transfer-Encoding") { None } else { framing::length(self).ok().flatten() }
     }
 
+    /// A body follows, by what the headers say of it.
+    pub fn announces_body(&self) -> bool {
+        self.contains("Transfer-Encoding") || self.content_length().is_some_and(|length| length > 0)
+    }
+
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

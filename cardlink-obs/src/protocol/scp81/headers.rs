@@ -122,7 +122,7 @@ impl Request {
         let protocol = protocol(headers, &mut notes);
         let agent = headers.get("X-Admin-From").map(|agent| AgentId::new(agent.to_vec()));
         let script_status = script_status(headers, &mut notes);
-        let has_body = headers.contains("Transfer-Encoding") || headers.content_length().is_some_and(|len| len > 0);
+        let has_body = headers.announces_body();
         if agent.is_none() && !has_body && script_status.is_none() {
             notes.push(Note::MissingFrom);
         }
@@ -169,7 +169,7 @@ impl Response {
             }
             aid
         });
-        let has_body = headers.contains("Transfer-Encoding") || headers.content_length().is_some_and(|len| len > 0);
+        let has_body = headers.announces_body();
         content_notes(content, has_body, content.kind.is_response(), &mut notes);
         let next_uri = next_uri.map(|uri| NextUri(uri.to_owned()));
         Some(Self { status: head.status, protocol, next_uri, targeted, content, notes })

@@ -27,6 +27,7 @@ pub fn exchange(exchange: &Exchange, clock: &WallClock) -> Value {
         "uri": exchange.target,
         "status": exchange.status,
         "server": exchange.server().map(seconds),
+        "waited": exchange.waited().map(seconds),
         "before": exchange.peer.map(seconds),
         "request_body": exchange.request_body,
         "response_body": exchange.response_body,

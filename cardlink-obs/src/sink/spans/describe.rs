@@ -134,10 +134,11 @@ pub fn exchange(exchange: &Exchange, context: Context, tls: bool) -> Span {
     into.put("http.request.body.size", exchange.request_body);
     into.put("http.response.body.size", exchange.response_body);
     into.put_some("cardlink.exchange.server", exchange.server());
+    into.put_some("cardlink.exchange.waited", exchange.waited());
     into.put_some("cardlink.exchange.peer_before", exchange.peer);
     // A server has failed by 5xx only; for a client 4xx is a failure, too.
     let limit = if kind == Kind::Client { 400 } else { 500 };
-    if let Some((word, sentence)) = exchange.fault {
+    if let Some((word, sentence)) = exchange.broken() {
         into.put("error.type", word);
         span.status = Status::Error(Cow::Borrowed(sentence));
     } else if let Some(status) = exchange.status {

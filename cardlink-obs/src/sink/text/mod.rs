@@ -92,8 +92,8 @@ impl Filter {
                 self.wants_connection(&plaintext.connection) && self.slower.is_none() && !self.failed
             }
             Observation::Exchange(exchange) => {
-                let took = exchange.server().unwrap_or_default().max(exchange.peer.unwrap_or_default());
-                let failed = exchange.fault.is_some() || exchange.status.is_none_or(|status| status >= 400);
+                let took = exchange.server().or(exchange.waited()).max(exchange.peer).unwrap_or_default();
+                let failed = exchange.broken().is_some() || exchange.status.is_none_or(|status| status >= 400);
                 self.wants_connection(&exchange.connection) && self.wants(failed, took)
             }
             Observation::Script(script) => {

@@ -6,7 +6,10 @@ use crate::{
     protocol::apdu::{Category, StatusWord},
 };
 use anstyle::Style;
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Whether anything in a script went wrong.
 pub fn has_failed(script: &Script) -> bool {
@@ -80,17 +83,23 @@ impl<W: Write> Text<W> {
 
     pub(super) fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         self.connection_heading(exchange.end, &exchange.connection)?;
-        let status = match (exchange.status, exchange.fault) {
+        let followed = exchange.fault.is_none() || exchange.broken().is_some();
+        let rest = if followed { String::new() } else { format!("   {DIM}the rest not followed{DIM:#}") };
+        let status = match (exchange.status, exchange.broken()) {
             (Some(status), None) if status < 400 => format!("{GOOD}{status}{GOOD:#}"),
             (Some(status), None) => format!("{BAD}{status}{BAD:#}"),
             (_, Some((word, _))) => format!("{BAD}{word}{BAD:#}"),
             (None, None) => format!("{BAD}no answer{BAD:#}"),
         };
-        let server = exchange.server().map_or_else(String::new, |took| format!("   server {}", duration(took)));
+        let server = match (exchange.server(), exchange.waited()) {
+            (Some(took), _) => format!("   server {}", duration(took)),
+            (None, Some(waited)) => format!(" in {}", duration(waited)),
+            (None, None) => String::new(),
+        };
         let before = exchange.peer.map_or_else(String::new, |took| format!(" │ peer before {}", duration(took)));
         writeln!(
             self.out,
-            "  HTTP  {} {}   {status}{server}{before}   {DIM}{} B, {} B back{DIM:#}",
+            "  HTTP  {} {}   {status}{server}{before}   {DIM}{} B, {} B back{DIM:#}{rest}",
             exchange.method, exchange.target, exchange.request_body, exchange.response_body
         )
     }
@@ -149,13 +158,17 @@ impl<W: Write> Text<W> {
         if session.counted_elsewhere {
             details.push(String::from("counted at the server's end"));
         }
+        // HTTP in the clear has none.
+        let handshake = match time.handshake {
+            Duration::ZERO => String::new(),
+            took => format!("handshake {} │ ", duration(took)),
+        };
         writeln!(
             self.out,
-            "  {style}session {} {}{style:#}   {}   handshake {} │ server {}{bearer} │ card ~{}",
+            "  {style}session {} {}{style:#}   {}   {handshake}server {}{bearer} │ card ~{}",
             session.number,
             status.as_str(),
             duration(session.duration()),
-            duration(time.handshake),
             duration(time.server),
             duration(time.card),
         )?;

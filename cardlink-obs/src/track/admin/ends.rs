@@ -18,6 +18,7 @@ impl Talk {
         let card = self.settings.card_timeout;
         if let Some(since) = self.waiting.front().and_then(|waiting| waiting.end) {
             if now.since(since) >= server {
+                self.owed(since + server);
                 self.part.end(since + server, SessionReason::ServerSilent);
             }
         } else if let Some(since) = self.last_response.or_else(|| self.request.as_ref().map(|r| r.waiting.start)) {
@@ -51,6 +52,7 @@ impl Talk {
 
     pub fn finish(&mut self, at: Stamp, out: &mut Vec<Observation>) {
         self.resumed(None, out);
+        self.owed(at);
         self.part.end(at, SessionReason::Unfinished);
         self.over(at, out);
     }
@@ -59,12 +61,21 @@ impl Talk {
         self.resumed(None, out);
         if self.part.is_open() {
             let reason = self.why();
+            self.owed(at);
             self.part.end(at, reason);
             if reason.may_be_resumed() {
                 self.left = self.sent.take().map(Box::new);
             }
         }
         self.over(at, out);
+    }
+
+    /// Until `at` the server had a request before it, if one waits: that time is not the card's.
+    fn owed(&mut self, at: Stamp) {
+        let asked = self.waiting.front().filter(|waiting| waiting.in_session).and_then(|waiting| waiting.end);
+        if let Some(asked) = asked.filter(|_| !self.blind) {
+            self.part.owed(at.since(asked.max(self.last_response.unwrap_or_default())));
+        }
     }
 
     /// Why a session is at its end that nobody ended.

@@ -61,8 +61,7 @@ impl Talk {
         at: Stamp,
         out: &mut Vec<Observation>,
     ) {
-        let has_body = head.headers.contains("Transfer-Encoding")
-            || head.headers.content_length().is_some_and(|length| length > 0);
+        let has_body = head.headers.announces_body();
         let empty = head.status == 204;
         if empty && has_body {
             self.find(FindingKind::NoContentWithBody, at, announced(head), out);

@@ -198,9 +198,16 @@ impl AdminTracker {
         self.talk.is_admin()
     }
 
-    /// Whether a complete request was seen, of whatever kind.
-    pub(super) fn has_request(&self) -> bool {
-        self.talk.requests > 0
+    /// Nothing more of it is wanted: it cannot be read any further, or it is not remote administration and nothing is
+    /// under way. What is long and is not remote administration is given up.
+    pub(super) fn is_of_no_concern(&mut self, call: Call, out: &mut Vec<Observation>) -> bool {
+        if self.is_admin() {
+            return self.is_silent();
+        }
+        if self.talk.is_bulky() {
+            self.talk.unfollowed(call.exit, out);
+        }
+        self.is_silent() || self.talk.is_settled()
     }
 
     /// It cannot be read any further in either direction.

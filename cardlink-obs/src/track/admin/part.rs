@@ -143,6 +143,13 @@ impl Parts {
         }
     }
 
+    /// A request was not answered until the session was over: so long the server owed it.
+    pub fn owed(&mut self, server: Duration) {
+        if let Some(part) = self.current.as_mut().filter(|part| part.end.is_none()) {
+            part.server += server;
+        }
+    }
+
     pub fn script(&mut self, apdus: usize, errors: usize, unanswered: usize) {
         if let Some(part) = &mut self.current {
             part.scripts += 1;

@@ -114,7 +114,9 @@ impl Talk {
         if repeats && responses.is_some() {
             return;
         }
-        if sent.is_none() && responses.is_none() {
+        // Bare bytes are an R-APDU only where a C-APDU went before them.
+        let is_bare = |responses: &ResponseScript| matches!(responses.dialect, Dialect::Raw | Dialect::LengthPrefixed);
+        if sent.is_none() && responses.as_ref().is_none_or(is_bare) {
             return;
         }
         let commands = sent.as_ref().map(|sent| &sent.script).filter(|_| !answer.unread);

@@ -23,6 +23,9 @@ use std::{
 
 /// Requests that wait for their responses; a client that sends more is not one of ours.
 const MOST_WAITING: usize = 64;
+/// Bytes of a response that is not remote administration, before it is not looked at any more: less than the kernel side
+/// tells of a stream that it does not know.
+const MOST_UNREAD: u64 = 16 * 1024;
 
 /// What both sides said so far, as far as it matters for what comes.
 #[derive(Debug)]
@@ -61,6 +64,8 @@ pub struct Talk {
     /// What was found already and is told once a session.
     pub(super) found: HashSet<(FindingKind, &'static str)>,
     pub(super) idle_told: bool,
+    /// Bytes of the body of the response that comes now.
+    body: u64,
 }
 
 impl Talk {
@@ -95,11 +100,34 @@ impl Talk {
             blind: false,
             found: HashSet::new(),
             idle_told: false,
+            body: 0,
         }
     }
 
     pub const fn is_admin(&self) -> bool {
         self.admin
+    }
+
+    /// Every request that was seen has its response.
+    pub fn is_settled(&self) -> bool {
+        self.requests > 0 && self.request.is_none() && self.waiting.is_empty() && self.response.is_none()
+    }
+
+    /// A response that is not remote administration is longer than anybody wants to look at.
+    pub const fn is_bulky(&self) -> bool {
+        self.response.is_some() && self.body > MOST_UNREAD
+    }
+
+    /// What is on its way is not looked at any more.
+    pub fn unfollowed(&mut self, at: Stamp, out: &mut Vec<Observation>) {
+        let fault = Some(HttpFault::NotFollowed);
+        let response = self.response.take();
+        if let Some(waiting) = self.answered_request() {
+            let exchange = told(&self.connection, waiting, response.as_deref(), self.body, at, fault);
+            out.push(Observation::Exchange(Box::new(exchange)));
+        }
+        self.request = None;
+        self.waiting.clear();
     }
 
     pub fn take_methods(&mut self) -> Vec<Method> {
@@ -154,11 +182,13 @@ impl Talk {
             HttpEvent::Response(head) if head.is_interim() => self.response_begins = None,
             HttpEvent::Response(head) => self.response_head(head, start, call, out),
             HttpEvent::Body(bytes) => {
+                self.body += bytes.len() as u64;
                 if let Some(script) = self.response.as_mut().and_then(|response| response.script.as_mut()) {
                     script.push(bytes);
                 }
             }
             HttpEvent::Missing(len) => {
+                self.body += len;
                 if let Some(script) = self.response.as_mut().and_then(|response| response.script.as_mut()) {
                     script.missing(len);
                 }
@@ -175,7 +205,9 @@ impl Talk {
         let admin = Request::read(head);
         // A card of another dialect: it came by PSK-TLS, and posts.
         let by_psk = self.part.identity().is_some_and(|facts| facts.identity.is_some());
-        let of_card = admin.is_some() || (by_psk && head.method == Method::Post);
+        // What it says first has no body: whoever begins with one wants something else.
+        let begins = self.admin || !head.headers.announces_body();
+        let of_card = admin.is_some() || (by_psk && head.method == Method::Post && begins);
         // Nobody knows what the session left on another connection.
         self.resumed(None, out);
         if of_card {
@@ -218,9 +250,7 @@ impl Talk {
     fn requested(&mut self, admin: Option<&Request>, head: &RequestHead, start: Stamp, out: &mut Vec<Observation>) {
         let agent = admin.and_then(|admin| admin.agent.as_ref()).map(|agent| AgentId::new(agent.expose().to_vec()));
         let resumes = admin.is_some_and(|admin| admin.resume);
-        let answers = admin.is_some_and(|admin| admin.script_status.is_some())
-            || head.headers.content_length().is_some_and(|len| len > 0)
-            || head.headers.contains("Transfer-Encoding");
+        let answers = admin.is_some_and(|admin| admin.script_status.is_some()) || head.headers.announces_body();
         if self.part.is_open() && !resumes {
             self.part.agent(agent);
             self.idle(start, out);
@@ -304,6 +334,7 @@ impl Talk {
         if in_session {
             self.lint_response(admin.as_ref(), &head, call.exit, out);
         }
+        self.body = 0;
         self.response = Some(Box::new(Outgoing { start, head, admin, script }));
     }
 

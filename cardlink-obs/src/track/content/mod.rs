@@ -73,6 +73,8 @@ pub struct Content {
     needs_library: bool,
     untold: Option<Plaintext>,
     failed: bool,
+    /// In the clear, and not remote administration: not looked at any more, whatever still comes.
+    dropped: bool,
     /// Of each direction: the first bytes, as long as they may become HTTP.
     begun: Begun,
     tapped: Vec<Tapped>,
@@ -104,6 +106,7 @@ impl Content {
             needs_library: false,
             untold: None,
             failed: false,
+            dropped: false,
             begun: Begun::default(),
             tapped: Vec::new(),
         }
@@ -167,7 +170,7 @@ impl Content {
 
     /// Bytes of a connection without TLS.
     pub fn clear(&mut self, direction: Direction, call: Call, bytes: &[u8], out: &mut Vec<Observation>) {
-        if self.settings.recorded != Kept::None {
+        if self.settings.recorded != Kept::None || self.dropped {
             return;
         }
         if self.source.is_none() {
@@ -177,12 +180,23 @@ impl Content {
         } else if self.source == Some(PlainSource::Clear) {
             self.found(direction, call, bytes, out);
         }
+        self.drop_other(call, out);
+    }
+
+    /// Between two exchanges that are not remote administration, or in one that is long, following ends: the bytes that
+    /// come until the kernel side knows must not be taken for all.
+    fn drop_other(&mut self, call: Call, out: &mut Vec<Observation>) {
+        if let Some(admin) = self.admin.as_mut().filter(|_| self.source == Some(PlainSource::Clear))
+            && admin.is_of_no_concern(call, out)
+        {
+            self.dropped = true;
+        }
     }
 
     /// Bytes of a connection without TLS that are not here.
     pub fn clear_gap(&mut self, direction: Direction, call: Call, len: u64, out: &mut Vec<Observation>) {
         self.begun = Begun::default();
-        if self.source == Some(PlainSource::Clear) && len > 0 {
+        if self.source == Some(PlainSource::Clear) && len > 0 && !self.dropped {
             self.gap(direction, call, len, out);
         }
     }
@@ -338,12 +352,7 @@ impl Content {
     /// administration.
     pub fn is_unwanted(&self) -> bool {
         // Not before the handshake is over: a Finished of TLS 1.3 looks like application data.
-        (self.is_sealed && (self.failed || (self.handshake.is_some() && !self.may_be_bound())))
-            || self.source == Some(PlainSource::Clear)
-                && self
-                    .admin
-                    .as_ref()
-                    .is_some_and(|admin| admin.is_silent() || (admin.has_request() && !admin.is_admin()))
+        (self.is_sealed && (self.failed || (self.handshake.is_some() && !self.may_be_bound()))) || self.dropped
     }
 
     /// Its plaintext may come from a library that does not say whose it is.

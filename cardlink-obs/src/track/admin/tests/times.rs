@@ -143,3 +143,19 @@ fn a_script_takes_from_its_response_to_the_answer() {
     });
     assert_eq!(script, Some((ms(250), Some(ms(750)))));
 }
+
+/// While a request waits it is the server's turn, whoever ends it.
+#[test]
+fn what_the_server_owes_is_its_time() {
+    for card in [true, false] {
+        for role in [Role::Server, Role::Client] {
+            let mut bench = Bench::new(role);
+            bench.card(&first()).wait(8000).closes(card).close();
+            let session = bench.session();
+            assert!(session.time.server >= millis(8000), "{:?}", session.time);
+            assert!(session.time.card <= millis(100), "{:?}", session.time);
+            let [exchange] = exchanges(&bench)[..] else { panic!("an exchange") };
+            assert!(exchange.server().is_none() && exchange.waited() >= Some(millis(8000)));
+        }
+    }
+}
