@@ -2,7 +2,8 @@
 
 use crate::{
     observation::{
-        Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Query, Role, Stamp,
+        Cause, Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Query, Role,
+        Stamp,
     },
     protocol::sql::{Statement, by_tag, error_class},
 };
@@ -191,6 +192,7 @@ impl Teller {
             rows,
             error,
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
     }
 
