@@ -74,6 +74,8 @@ const METRICS_HEAD: &str = "\
 
 `cardlink-obs run` serves these at `/metrics`, in the Prometheus text format (gzip when the scraper accepts it). The page is
 rendered beside the requests, at most four times a second: a scrape never waits.
+A scraper that prefers OpenMetrics (`Accept: application/openmetrics-text; version=1.0.0`, as Prometheus does) gets that. The
+series are the same but for the bounds of buckets, which are written as floats there: `le=\"1.0\"` instead of `le=\"1\"`.
 `cardlink_obs_page_timestamp_seconds` tells its age.
 `cardlink-obs replay --metrics FILE` prints the same page from a recording, without the agent's ledger, probes and ring.
 
@@ -308,7 +310,7 @@ Every [setting](configuration.md) has a variable. Besides these:
 
 | Path of `--listen` | Answer |
 |---|---|
-| `/metrics` (or `metrics.path`) | The [metrics](metrics.md); 503 when `metrics.enabled` is off. |
+| `/metrics` (or `metrics.path`) | The [metrics](metrics.md), in the classic text format or, when asked for by `Accept`, in OpenMetrics 1.0.0; 503 when `metrics.enabled` is off. |
 | `/health`, `/health/live`, `/health/ready` | [Health](health.md), as JSON. |
 ";
 

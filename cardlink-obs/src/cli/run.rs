@@ -82,7 +82,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     if let Some(run) = &mut run {
         run.released(live.released);
     }
-    let names = live::names(&config, false)?;
+    let names = live::names(&config, false, live.vault.keyring().as_deref())?;
     let registry = Arc::new(Registry::new());
     let mut own = Own::new(Arc::clone(&registry), config.kernel.ring_kib * 1024);
     own.probes(live.capture.probes());
@@ -113,6 +113,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         let spans = Spans::new(ids.clone(), names.clone(), settings.sampling);
         sinks.extend(sender.sink(spans, WallClock::of_this_host()).map(|sink| Box::new(sink) as Box<dyn Sink>));
     }
+    let called = names.clone();
     if args.verbose {
         // It says all that the log would, and more readably.
         let out = anstream::AutoStream::auto(std::io::stdout());
@@ -123,6 +124,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let server = Arc::new(server);
     let mut reloader = Reloader {
         inputs,
+        names: called,
         started: loaded.clone(),
         current: loaded,
         logging,

@@ -101,7 +101,9 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
     let live = live::start(config, words, what)?;
-    let sink = args.show.sink(WallClock::of_this_host(), live::names(config, args.clear_identities)?);
+    let sink = args
+        .show
+        .sink(WallClock::of_this_host(), live::names(config, args.clear_identities, live.vault.keyring().as_deref())?);
     let outcome = Run {
         capture: live.capture,
         pipeline: live.pipeline,

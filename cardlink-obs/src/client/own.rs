@@ -98,7 +98,7 @@ fn connection(observation: &Observation) -> Option<&Arc<Connection>> {
 mod tests {
     use super::OwnConnections;
     use crate::observation::{
-        Connection, ConnectionClosed, ConnectionOutcome, Observation, PeerAddress, Process, Role, Stamp,
+        Cause, Connection, ConnectionClosed, ConnectionOutcome, Observation, PeerAddress, Process, Role, Stamp,
     };
     use std::{sync::Arc, time::Duration};
 
@@ -128,6 +128,7 @@ mod tests {
             bytes_written: 0,
             incomplete: false,
             counted_elsewhere: false,
+            cause: Cause::default(),
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Operations of the Android Debug Bridge.
 
-use super::{Connection, Device, Stamp};
+use super::{Cause, Connection, Device, Stamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub struct AdbOperation {
     pub timed: bool,
     pub incomplete: bool,
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 impl AdbOperation {

@@ -1,6 +1,6 @@
 //! AT dialogues (ITU-T V.250, 3GPP TS 27.007, TS 27.005).
 
-use super::{Device, DeviceType, Process, Stamp};
+use super::{Cause, Device, DeviceType, Process, Stamp};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +109,8 @@ pub struct AtCommand {
     /// Lines of information before the final result.
     pub information_lines: u32,
     pub incomplete: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 impl AtCommand {

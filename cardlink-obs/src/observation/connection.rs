@@ -1,6 +1,6 @@
 //! Connections of watched programs.
 
-use super::{Process, Stamp};
+use super::{Cause, Process, Stamp};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -108,4 +108,6 @@ pub struct ConnectionClosed {
     pub incomplete: bool,
     /// The serving end is watched too: the connection is counted there.
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }

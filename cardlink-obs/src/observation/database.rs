@@ -1,6 +1,6 @@
 //! Databases: connections to them, and what was asked.
 
-use super::{Connection, Process, Role, Stamp};
+use super::{Cause, Connection, Process, Role, Stamp};
 use std::{sync::Arc, time::Duration};
 
 /// Whose database it is.
@@ -58,6 +58,8 @@ pub struct Query {
     pub error: Option<DatabaseError>,
     /// The serving end is watched too: it is counted there.
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 /// What became of a connection to a database.

@@ -1,6 +1,6 @@
 //! Devices that answer a watched program on this host (readers, modems, phones): their APDUs, their errors, who is there.
 
-use super::{Apdu, Connection, DeviceType, FindingKind, Process, Stamp, Tty};
+use super::{Apdu, Cause, Connection, DeviceType, FindingKind, Process, Stamp, Tty};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct DeviceApdu {
     pub error: Option<&'static str>,
     pub incomplete: bool,
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 impl DeviceApdu {

@@ -1,6 +1,6 @@
 //! Calls of functions that the user named.
 
-use super::{Process, Stamp};
+use super::{Cause, Process, Stamp};
 use std::{sync::Arc, time::Duration};
 
 /// A call of a function that the user named, with the calls of such functions that its thread made within it.
@@ -9,12 +9,12 @@ pub struct FunctionCall {
     pub process: Arc<Process>,
     /// The thread that made it.
     pub tid: u32,
-    /// The session that the thread was serving when it returned.
-    pub session: Option<u64>,
     /// The call itself, and after it those within it, by the time at which they began.
     pub calls: Vec<Call>,
     /// So many calls within it are not told: there was no room.
     pub left_out: u64,
+    /// What it was done for: the session is that which the thread was serving when it returned.
+    pub cause: Cause,
 }
 
 /// One call.

@@ -1,6 +1,6 @@
 //! TLS handshakes.
 
-use super::{Connection, Role, Stamp};
+use super::{Cause, Connection, Role, Stamp};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +224,8 @@ pub struct Handshake {
     pub incomplete: bool,
     /// The serving end is watched too: the handshake is counted there.
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 impl Handshake {

@@ -5,6 +5,7 @@
 
 mod adb;
 mod at;
+mod cause;
 mod connection;
 mod database;
 mod device;
@@ -21,6 +22,7 @@ mod trigger;
 
 pub use adb::{AdbOperation, AdbResult, Chosen, ListedPhone, PhoneList};
 pub use at::{AtCommand, AtResult, AtUnsolicited, Interface, ProgramWait, Tty};
+pub use cause::Cause;
 pub use connection::{Connection, ConnectionClosed, ConnectionOutcome, PeerAddress, Role};
 pub use database::{DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Query};
 pub use device::{
@@ -39,7 +41,7 @@ pub use session::{
     SessionTime, SessionType,
 };
 pub use stamp::Stamp;
-pub use test::{Test, TestOutcome, TestParameters, TestPhases, TestSource, TestSuite};
+pub use test::{Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestSuite};
 pub use trace_parent::{NoTraceParent, TraceParent};
 pub use trigger::{Trigger, TriggerType};
 

@@ -1,6 +1,6 @@
 //! Remote administration over HTTP: exchanges, scripts, APDUs, sessions (GPC_SPE_011, Amendment B).
 
-use super::{Connection, PskIdentity, Stamp, TraceParent, Trigger};
+use super::{Cause, Connection, PskIdentity, Stamp, TraceParent, Trigger};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,8 @@ pub struct Exchange {
     /// The trace that the client says the request belongs to.
     pub trace_parent: Option<TraceParent>,
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 impl Exchange {
@@ -304,12 +306,17 @@ impl SessionTime {
 pub struct SessionOpened {
     pub number: u64,
     pub connection: Arc<Connection>,
+    /// The first byte of its request.
     pub at: Stamp,
+    /// The first byte of all: of the handshake, when it is the first session of its connection.
+    pub start: Stamp,
     /// The request said `X-Admin-Resume: true`.
     pub resumes: bool,
     pub identity: Option<PskIdentity>,
     pub agent: Option<AgentId>,
     pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
 }
 
 /// A session of remote administration, from its first byte to the end of what belongs to it.

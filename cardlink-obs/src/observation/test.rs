@@ -93,6 +93,15 @@ impl TestSource {
     }
 }
 
+/// Tells a test that was seen as it ran from all others: no process begins two at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TestKey {
+    /// The process that runs it.
+    pub pid: u32,
+    /// When its first phase began.
+    pub start: Stamp,
+}
+
 /// Where the time of a test went; zero for what it did not get to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TestPhases {

@@ -19,8 +19,8 @@ pub use fuzz_admin::fuzz_admin;
 use crate::{
     event::{Endpoint, Event, Figures, Holder, Origin, Plain, ProcessOrigin, RawCall, StreamId},
     observation::{
-        Blind, BlindWay, Connection, FunctionCall, Incomplete, Observation, PeerAddress, Process, ProcessSample, Role,
-        Stamp, TargetChange, TargetEvent, TraceParent,
+        Blind, BlindWay, Cause, Connection, FunctionCall, Incomplete, Observation, PeerAddress, Process, ProcessSample,
+        Role, Stamp, TargetChange, TargetEvent, TraceParent,
     },
     stream::{Assembler, Direction, Ended, Entry, Item, Table, Transport},
     track::{
@@ -170,12 +170,12 @@ impl Pipeline {
                 self.opened(*at, *holder, *stream, Some(endpoint), *origin, out);
             }
             Event::Data(data) => {
-                self.serving.moved(data.holder.tgid, data.call.tid, data.stream);
+                let asks = data.write && !self.serving.is_idle();
                 let entry = self.entry(data.holder, data.stream, data.call.exit, out);
                 if let Some(entry) = entry {
                     let Entry { assembler, value, .. } = entry;
                     assembler.push(data, &mut |item| value.on(&item, out));
-                    let news = value.news();
+                    let (news, carries) = (value.news(), value.carries(asks));
                     let (found, needs_library) = value
                         .connection()
                         .map_or_else(Default::default, |tracker| (tracker.take_tapped(), tracker.needs_library()));
@@ -189,6 +189,9 @@ impl Pipeline {
                         self.orders.needs_library.push(data.holder.tgid);
                     }
                     tapped(found, data.holder, data.stream, &mut self.tapped);
+                    if let Some((connection, how)) = carries {
+                        self.moved((data.holder.tgid, data.call.tid), &connection, data.write, data.call.enter, how);
+                    }
                     self.unbound.wire(data);
                     self.bound_late(out);
                 }
@@ -285,8 +288,8 @@ impl Pipeline {
         if complete.is_empty() {
             return;
         }
-        let session = self.session_of_thread(pid, tid);
-        out.extend(complete.into_iter().map(|call| Observation::Function(Box::new(FunctionCall { session, ..call }))));
+        let cause = Cause { session: self.last_session_of_thread(pid, tid), test: None };
+        out.extend(complete.into_iter().map(|call| Observation::Function(Box::new(FunctionCall { cause, ..call }))));
     }
 
     /// Plaintext whose connection has become known.
@@ -306,6 +309,9 @@ impl Pipeline {
         tracker.plain(plain.source, direction, call, &plain.bytes, missing, out);
         let found = tracker.take_tapped();
         tapped(found, plain.holder, plain.stream, &mut self.tapped);
+        if let Some((connection, how)) = value.carries(false) {
+            self.moved((plain.holder.tgid, plain.call.tid), &connection, plain.write, plain.call.enter, how);
+        }
     }
 
     /// The agent stops: everything that is open ends here.
@@ -486,8 +492,10 @@ impl Pipeline {
                 if let Some(script) = tracker.take_left() {
                     self.sessions.left(tracker.connection().number, script);
                 }
+                self.serving.ended(tracker.connection().number, ended.at);
             }
             Tracker::Local(tracker) => {
+                self.serving.ended(tracker.connection().number, ended.at);
                 self.pairs.closed(tracker.connection(), ended.at);
                 self.devices.closed(tracker.connection().number);
             }
@@ -545,6 +553,7 @@ impl Pipeline {
         }
         self.last_tick = now;
         self.pairs.tick(now);
+        self.serving.tick(now);
         let item = Item::Tick { now: Stamp::from_nanos(now) };
         for entry in self.streams.iter_mut() {
             entry.value.on(&item, out);

@@ -9,23 +9,22 @@ const REMEMBER: u64 = 10_000_000_000;
 /// Serving ends that are watched, by their own address and their client's.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    /// When it was closed; `None` while it is open.
+    /// When it was closed (nanoseconds); `None` while it is open.
     serving: HashMap<(End, End), Option<u64>>,
-    /// Local connections, by number: the program at the client's end, or where to look for it.
-    users: HashMap<u64, User>,
-    /// Clients' ends of local connections that are watched.
-    clients: HashMap<u64, Arc<Process>>,
+    /// Clients' ends that are watched, by their own address and their server's.
+    clients: HashMap<(End, End), Client>,
+    /// Local connections, by number: the addresses of the client's end.
+    users: HashMap<u64, (End, End)>,
 }
 
 /// Connections whose users are kept in mind at most.
 const MOST_USERS: usize = 65_536;
 
+/// A client's end.
 #[derive(Debug)]
-enum User {
-    /// This end is the client's.
-    Here { socket: u64 },
-    /// The socket of the client's end.
-    There { socket: u64 },
+struct Client {
+    connection: Arc<Connection>,
+    closed: Option<u64>,
 }
 
 /// An end of a connection, the same whichever end sees it.
@@ -36,38 +35,57 @@ enum End {
 }
 
 impl Pairs {
-    pub fn opened(&mut self, connection: &Connection) {
-        if let (Some(Role::Server), Some(ends)) = (connection.role, ends(connection)) {
-            self.serving.insert(ends, None);
-        }
-        if let (Some(PeerAddress::Unix { socket, .. }), Some(PeerAddress::Unix { socket: peer, .. })) =
-            (&connection.local, &connection.peer)
-            && self.users.len() < MOST_USERS
-        {
-            if connection.role == Some(Role::Client) {
-                self.clients.insert(*socket, Arc::clone(&connection.process));
-                self.users.insert(connection.number, User::Here { socket: *socket });
-            } else {
-                self.users.insert(connection.number, User::There { socket: *peer });
+    pub fn opened(&mut self, connection: &Arc<Connection>) {
+        let Some((local, peer)) = ends(connection) else { return };
+        let client = match connection.role {
+            Some(Role::Client) => (local, peer),
+            Some(Role::Server) => {
+                self.serving.insert((local, peer), None);
+                (peer, local)
             }
+            None => return,
+        };
+        if connection.role == Some(Role::Client) && self.clients.len() < MOST_USERS {
+            self.clients.insert(client, Client { connection: Arc::clone(connection), closed: None });
+        }
+        if matches!(local, End::Unix(_)) && self.users.len() < MOST_USERS {
+            self.users.insert(connection.number, client);
         }
     }
 
     /// The program at the client's end of a local connection, when that is watched.
     pub fn user(&self, connection: u64) -> Option<Arc<Process>> {
-        let (User::Here { socket } | User::There { socket }) = self.users.get(&connection)?;
-        self.clients.get(socket).cloned()
+        let client = self.clients.get(self.users.get(&connection)?)?;
+        Some(Arc::clone(&client.connection.process))
+    }
+
+    /// The client's end of a connection of which this is the serving end, when it is watched.
+    pub fn client(&self, connection: &Connection) -> Option<&Arc<Connection>> {
+        if connection.role == Some(Role::Client) || self.clients.is_empty() {
+            return None;
+        }
+        let (local, peer) = ends(connection)?;
+        self.clients.get(&(peer, local)).map(|client| &client.connection)
     }
 
     pub fn closed(&mut self, connection: &Connection, at: u64) {
-        if let (Some(Role::Server), Some(ends)) = (connection.role, ends(connection))
-            && let Some(closed) = self.serving.get_mut(&ends)
-        {
-            *closed = Some(at);
+        let Some(ends) = ends(connection) else { return };
+        match connection.role {
+            Some(Role::Server) => {
+                if let Some(closed) = self.serving.get_mut(&ends) {
+                    *closed = Some(at);
+                }
+            }
+            Some(Role::Client) => {
+                // Its address may be another's by now.
+                if let Some(client) = self.clients.get_mut(&ends).filter(|of| of.connection.number == connection.number)
+                {
+                    client.closed = Some(at);
+                }
+            }
+            None => {}
         }
-        if let Some(User::Here { socket }) = self.users.remove(&connection.number) {
-            self.clients.remove(&socket);
-        }
+        self.users.remove(&connection.number);
     }
 
     /// Whether this is the client's end of a connection whose serving end is watched too.
@@ -77,7 +95,9 @@ impl Pairs {
     }
 
     pub fn tick(&mut self, now: u64) {
-        self.serving.retain(|_, closed| closed.is_none_or(|at| now.saturating_sub(at) < REMEMBER));
+        let recent = |closed: Option<u64>| closed.is_none_or(|at| now.saturating_sub(at) < REMEMBER);
+        self.serving.retain(|_, closed| recent(*closed));
+        self.clients.retain(|_, client| recent(client.closed));
     }
 }
 

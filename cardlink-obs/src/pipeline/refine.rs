@@ -94,6 +94,7 @@ impl Pipeline {
                 }
                 Observation::Query(query) => {
                     query.counted_elsewhere = self.elsewhere(query.connection.as_deref());
+                    query.cause.session = self.session_of_query(query).or(query.cause.session);
                 }
                 Observation::DatabaseConnection(told) => {
                     told.counted_elsewhere = self.elsewhere(told.connection.as_deref());

@@ -1,5 +1,6 @@
 //! The HTTP side: the metrics page and the health of the agent, on one listener or two.
 
+mod accept;
 mod access;
 mod holder;
 mod routes;

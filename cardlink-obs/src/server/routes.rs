@@ -1,9 +1,9 @@
 //! What is answered at which path.
 
-use super::Access;
+use super::{Access, accept};
 use crate::{
     health::{Health, Report, Status},
-    sink::metrics::page::{CONTENT_TYPE, Page},
+    sink::metrics::page::Page,
 };
 use axum::{
     Router,
@@ -45,29 +45,14 @@ async fn metrics(extract::State(state): Shared, headers: HeaderMap) -> Response 
     if !state.access.metrics_enabled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "metrics are switched off: see metrics.enabled\n").into_response();
     }
-    let rendered = state.page.current();
-    if accepts_gzip(&headers) && !rendered.gzip.is_empty() {
-        let head = [
-            (header::CONTENT_TYPE, CONTENT_TYPE),
-            (header::CONTENT_ENCODING, "gzip"),
-            (header::VARY, "accept-encoding"),
-        ];
-        (head, Body::from(Bytes::from_owner(rendered.gzip))).into_response()
+    let format = accept::format(&headers);
+    let rendered = state.page.get(format);
+    let head = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept, accept-encoding")];
+    if accept::gzip(&headers) && !rendered.gzip.is_empty() {
+        (head, [(header::CONTENT_ENCODING, "gzip")], Body::from(Bytes::from_owner(rendered.gzip))).into_response()
     } else {
-        let head = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "accept-encoding")];
         (head, Body::from(Bytes::from_owner(rendered.plain))).into_response()
     }
-}
-
-/// `gzip` or `*`, unless its weight is 0 (RFC 9110 §12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let wanted = |coding: &str| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0_f32));
-        matches!(name.trim(), "gzip" | "*") && !refused
-    };
-    let values = headers.get_all(header::ACCEPT_ENCODING);
-    values.iter().filter_map(|value| value.to_str().ok()).any(|value| value.split(',').any(wanted))
 }
 
 async fn overall(extract::State(state): Shared, headers: HeaderMap) -> Response {
@@ -114,22 +99,4 @@ fn switched_off() -> Response {
 fn who_are_you() -> Response {
     let head = [(header::WWW_AUTHENTICATE, "Basic realm=\"cardlink-obs\", charset=\"UTF-8\"")];
     (StatusCode::UNAUTHORIZED, head, "a user name and a password are wanted\n").into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::accepts_gzip;
-    use axum::http::{HeaderMap, header};
-
-    #[test]
-    fn who_takes_gzip() {
-        let of = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT_ENCODING, value.parse().expect("a value"));
-            accepts_gzip(&headers)
-        };
-        assert!(of("gzip") && of("br, gzip;q=0.5") && of("*"));
-        assert!(!of("br") && !of("gzip;q=0") && !of("x-gzip-not, identity"));
-        assert!(!accepts_gzip(&HeaderMap::new()));
-    }
 }

@@ -9,7 +9,7 @@ use super::{
     wall::WallClock,
 };
 use crate::observation::{
-    Apdu, Continued, Device, DeviceApdu, DeviceChange, DeviceEvent, DeviceFinding, DeviceOperation, DeviceType,
+    Apdu, Cause, Continued, Device, DeviceApdu, DeviceChange, DeviceEvent, DeviceFinding, DeviceOperation, DeviceType,
     FindingKind, Observation, Process, SerialNumber, Share, Stamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -49,6 +49,7 @@ fn apdu(status_word: Option<u16>, error: Option<&'static str>) -> DeviceApdu {
         error,
         incomplete: false,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::errno::{ECONNRESET, EPIPE, ETIMEDOUT};
 use super::handshake::{Decision, HandshakeTracker, Opening, UNKNOWN, Verdict};
 use crate::event::{ContentNote, PlainSource};
 use crate::observation::{
-    Connection, ConnectionClosed, ConnectionOutcome, FailureReason, Incomplete, Observation, Role, Stamp,
+    Cause, Connection, ConnectionClosed, ConnectionOutcome, FailureReason, Incomplete, Observation, Role, Stamp,
 };
 use crate::stream::{Call, Chunk, Direction, Hole, Item};
 use std::sync::Arc;
@@ -168,6 +168,16 @@ impl ConnectionTracker {
     /// The protocol that it speaks instead of TLS or HTTP, when it is one that is followed.
     pub const fn speaks(&self) -> Option<&'static str> {
         self.dialogues.speaks()
+    }
+
+    /// A card asked on it to be administered.
+    pub fn is_admin(&self) -> bool {
+        self.content.is_admin()
+    }
+
+    /// A session is under way on it.
+    pub fn in_session(&self) -> bool {
+        self.content.in_session()
     }
 
     /// It cannot be read from the wire, but perhaps from the program's TLS library; said once.
@@ -362,6 +372,7 @@ impl ConnectionTracker {
             bytes_written: self.bytes_written,
             incomplete: self.incomplete,
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
     }
 

@@ -1,6 +1,6 @@
 //! Puts calls of named functions together: those within a call return before it does.
 
-use crate::observation::{Call, FunctionCall, Process, Stamp};
+use crate::observation::{Call, Cause, FunctionCall, Process, Stamp};
 use std::{collections::HashMap, sync::Arc};
 
 /// Calls within one call that are kept, and those of all threads together.
@@ -103,7 +103,13 @@ fn trees(process: &Arc<Process>, tid: u32, mut calls: Vec<Call>, left_out: u64, 
             }
         }
         open = vec![0];
-        out.push(FunctionCall { process: Arc::clone(process), tid, session: None, calls: vec![call], left_out: 0 });
+        out.push(FunctionCall {
+            process: Arc::clone(process),
+            tid,
+            cause: Cause::default(),
+            calls: vec![call],
+            left_out: 0,
+        });
     }
     if let Some(last) = out.get_mut(first..).and_then(<[FunctionCall]>::last_mut) {
         last.left_out = left_out;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::observation::{DeviceType, Process, SessionReason, SessionType};
+use crate::observation::{Cause, DeviceType, Process, SessionReason, SessionType};
 
 fn connection(number: u64, target: &str, role: Role) -> Arc<Connection> {
     Arc::new(Connection {
@@ -60,10 +60,12 @@ impl Bench {
             number: 0,
             connection: Arc::clone(&connection),
             at: seconds(at),
+            start: seconds(at),
             resumes,
             identity: identity(who.2),
             agent: agent(who.3),
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
         connection
     }
@@ -302,10 +304,12 @@ fn a_session_that_is_still_open_elsewhere_is_found() {
         number: 0,
         connection: connection(number, who.0, who.1),
         at: seconds(2),
+        start: seconds(2),
         resumes,
         identity: identity(who.2),
         agent: agent(who.3),
         counted_elsewhere: false,
+        cause: Cause::default(),
     };
     assert_eq!(bench.sessions.superseded_by(&opened(true, CARD, 2)), Some(open.number));
     assert_eq!(bench.sessions.superseded_by(&opened(false, CARD, 2)), None);

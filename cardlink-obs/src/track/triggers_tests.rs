@@ -1,6 +1,6 @@
 use super::*;
 use crate::observation::{
-    AtResult, Connection, DeviceType, Process, Role, SessionReason, SessionTime, TriggerType, Tty,
+    AtResult, Cause, Connection, DeviceType, Process, Role, SessionReason, SessionTime, TriggerType, Tty,
 };
 
 const fn seconds(seconds: u64) -> Stamp {
@@ -45,6 +45,7 @@ fn command(name: &str, start: u64) -> AtCommand {
         unattended: Duration::ZERO,
         information_lines: 0,
         incomplete: false,
+        cause: Cause::default(),
     }
 }
 

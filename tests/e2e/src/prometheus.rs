@@ -64,6 +64,13 @@ impl Prometheus {
         self.ask(&format!("/api/v1/query_range?query={}&start={start}&end={now}&step=2", escaped(expr)))
     }
 
+    /// What it has been told of a metric: type, unit and help.
+    pub fn metadata(&self, metric: &str) -> Result<Value> {
+        let (_, body) = request(self.address, &format!("/api/v1/metadata?metric={metric}"))?;
+        let answer: Value = serde_json::from_str(&body).with_context(|| body.clone())?;
+        answer["data"][metric].get(0).cloned().with_context(|| format!("nothing is known of {metric}: {body}"))
+    }
+
     fn ask(&self, path: &str) -> Result<Vec<Value>> {
         let (_, body) = request(self.address, path)?;
         let answer: Value = serde_json::from_str(&body).with_context(|| body.clone())?;

@@ -45,7 +45,7 @@ pub(super) struct Metrics {
 
 impl Check for Metrics {
     fn look(&mut self, _: Deadline) -> Verdict {
-        let page = self.facts.page.current();
+        let Some(page) = self.facts.page.latest() else { return Verdict::unhealthy("there is no page yet") };
         let age = page.at.elapsed();
         if page.plain.is_empty() || age > self.oldest {
             return Verdict::unhealthy(format!("the page was last rendered {:.0} s ago", age.as_secs_f64()));

@@ -1,5 +1,6 @@
 //! Events in, observations out: sessions across connections, and connections from the wire.
 
+mod causes;
 mod property;
 mod sessions;
 

@@ -12,18 +12,18 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")).collect()
 }
 
-fn first() -> Vec<u8> {
+pub(super) fn first() -> Vec<u8> {
     format!("POST /a HTTP/1.1\r\n{PROTOCOL}{FROM}\r\n").into_bytes()
 }
 
 /// The C-APDUs of a script, each after its length.
-fn script(hex: &str) -> Vec<u8> {
+pub(super) fn script(hex: &str) -> Vec<u8> {
     let body = [bytes("AE80"), bytes(hex), bytes("0000")].concat();
     let head = format!("HTTP/1.1 200 OK\r\n{PROTOCOL}X-Admin-Next-URI: /b\r\n{RAM};version=1.0\r\nContent-Length: ");
     [format!("{head}{}\r\n\r\n", body.len()).as_bytes(), &body].concat()
 }
 
-fn answer(headers: &str, hex: &str) -> Vec<u8> {
+pub(super) fn answer(headers: &str, hex: &str) -> Vec<u8> {
     let body = [bytes("AF80"), bytes(hex), bytes("0000")].concat();
     let kind = format!("{RAM}-response;version=1.0\r\nX-Admin-Script-Status: ok\r\n");
     let head = format!("POST /b HTTP/1.1\r\n{PROTOCOL}{headers}{kind}Content-Length: ");
@@ -34,12 +34,12 @@ fn resume(hex: &str) -> Vec<u8> {
     answer(&format!("{FROM}X-Admin-Resume: true\r\n"), hex)
 }
 
-fn nothing() -> Vec<u8> {
+pub(super) fn nothing() -> Vec<u8> {
     format!("HTTP/1.1 204 No Content\r\n{PROTOCOL}\r\n").into_bytes()
 }
 
-const COMMANDS: &str = "22 07 00A40400023F00 22 05 80CA006600";
-const ANSWERS: &str = "80 01 02 23 02 9000 23 02 6A88";
+pub(super) const COMMANDS: &str = "22 07 00A40400023F00 22 05 80CA006600";
+pub(super) const ANSWERS: &str = "80 01 02 23 02 9000 23 02 6A88";
 
 fn scripts(out: &[Observation]) -> Vec<&Script> {
     let mut scripts = Vec::new();

@@ -112,7 +112,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
                 "type": "function",
                 "time": clock.iso(call.calls.first().map(|outermost| outermost.end).unwrap_or_default()),
                 "thread": call.tid,
-                "session": call.session,
+                "session": call.cause.session,
                 "calls": call.calls.iter().map(|call| json!({
                     "name": &*call.name,
                     "start": clock.iso(call.start),

@@ -1,7 +1,8 @@
 use super::{Databases, MAX_TABLES};
 use crate::{
     observation::{
-        Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Process, Query, Role, Stamp,
+        Cause, Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Process, Query, Role,
+        Stamp,
     },
     sink::metrics::{Registry, table},
 };
@@ -47,6 +48,7 @@ fn query(table: &str) -> Query {
         rows: Some(3),
         error: None,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }
 }
 

@@ -135,7 +135,7 @@ impl Devices {
 mod tests {
     use super::{super::bounded::OTHER, *};
     use crate::{
-        observation::{Apdu, Observation, Process, Stamp},
+        observation::{Apdu, Cause, Observation, Process, Stamp},
         sink::{Sink as _, metrics::Metrics},
     };
     use std::time::Duration;
@@ -172,6 +172,7 @@ mod tests {
             error: None,
             incomplete: false,
             counted_elsewhere: false,
+            cause: Cause::default(),
         }
     }
 

@@ -5,6 +5,7 @@ mod apdus;
 mod bounded;
 mod databases;
 mod devices;
+pub mod openmetrics;
 pub mod own;
 pub mod page;
 mod processes;

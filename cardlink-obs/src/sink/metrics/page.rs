@@ -1,10 +1,13 @@
 //! The metrics page: rendered off the request path, so that a scrape never waits for the pipeline.
 
-use super::{Registry, table};
+use super::{Registry, openmetrics, table};
 use flate2::{Compression, write::GzEncoder};
 use std::{
     io::{self, Write as _},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -14,8 +17,28 @@ const RENDER_EVERY: Duration = Duration::from_millis(250);
 const RENDER_ANYWAY: Duration = Duration::from_secs(5);
 /// Of so many parts of the time, one is spent on rendering: a page of thousands of series is rendered less often.
 const RENDER_SHARE: u32 = 200;
-/// What the page is, for a browser or a scraper.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// A format that nobody has asked for since so long is not rendered.
+const FORMAT_KEPT: Duration = Duration::from_mins(10);
+
+/// How the page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The text format of Prometheus, version 0.0.4.
+    Classic,
+    OpenMetrics,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Classic, Self::OpenMetrics];
+
+    /// For a browser or a scraper.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => openmetrics::CONTENT_TYPE,
+        }
+    }
+}
 
 /// A page as it was rendered.
 #[derive(Debug, Clone)]
@@ -25,10 +48,19 @@ pub struct Rendered {
     pub at: Instant,
 }
 
+/// The page in one format.
+#[derive(Debug, Default)]
+struct Slot {
+    current: Option<Rendered>,
+    /// When it was last asked for, in milliseconds after the start of the page; 0 for never.
+    asked: AtomicU64,
+}
+
 /// The current page and the news that it is out of date.
-#[derive(Debug)]
 pub struct Page {
-    current: RwLock<Rendered>,
+    registry: Arc<Registry>,
+    started: Instant,
+    slots: RwLock<[Slot; 2]>,
     news: Mutex<News>,
     came: Condvar,
 }
@@ -45,12 +77,16 @@ struct News {
 impl Page {
     /// Renders on a thread of its own until [`Page::stop`].
     pub fn start(registry: Arc<Registry>) -> io::Result<Arc<Self>> {
-        let empty = Rendered { plain: Arc::default(), gzip: Arc::default(), at: Instant::now() };
-        let page = Arc::new(Self { current: RwLock::new(empty), news: Mutex::default(), came: Condvar::new() });
-        page.render(&registry);
+        let page = Arc::new(Self::new(registry));
+        page.render(Format::Classic);
         let renderer = Arc::clone(&page);
-        thread::Builder::new().name("render".into()).spawn(move || renderer.keep_rendered(&registry))?;
+        thread::Builder::new().name("render".into()).spawn(move || renderer.keep_rendered())?;
         Ok(page)
+    }
+
+    fn new(registry: Arc<Registry>) -> Self {
+        let (news, came) = (Mutex::default(), Condvar::new());
+        Self { registry, started: Instant::now(), slots: RwLock::default(), news, came }
     }
 
     /// Something was recorded since the last page.
@@ -67,31 +103,79 @@ impl Page {
         self.came.notify_all();
     }
 
-    pub fn current(&self) -> Rendered {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The page in this format; it is rendered here when nobody has asked for this format lately.
+    pub fn get(&self, format: Format) -> Rendered {
+        {
+            let slots = self.read();
+            let slot = &slots[format as usize];
+            slot.asked.store(self.now(), Ordering::Relaxed);
+            if let Some(rendered) = &slot.current {
+                return rendered.clone();
+            }
+        }
+        self.render(format)
+    }
+
+    /// The page as it was last rendered, in whatever format.
+    pub fn latest(&self) -> Option<Rendered> {
+        self.read().iter().filter_map(|slot| slot.current.clone()).max_by_key(|rendered| rendered.at)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, [Slot; 2]> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, [Slot; 2]> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how long it took.
-    fn render(&self, registry: &Registry) -> Duration {
+    fn render(&self, format: Format) -> Rendered {
         let began = Instant::now();
-        let text = registry.render().into_bytes();
+        let text = match format {
+            Format::Classic => self.registry.render(),
+            Format::OpenMetrics => openmetrics::encode(&self.registry.families()),
+        };
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let gzip = encoder.write_all(&text).and_then(|()| encoder.finish()).unwrap_or_default();
-        let rendered = Rendered { plain: text.into(), gzip: gzip.into(), at: Instant::now() };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = rendered;
-        let took = began.elapsed();
-        registry.observe(&table::OWN_SCRAPE, &[], took.as_secs_f64());
-        took
+        let gzip = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+        let rendered = Rendered { plain: text.into_bytes().into(), gzip: gzip.into(), at: Instant::now() };
+        self.write()[format as usize].current = Some(rendered.clone());
+        self.registry.observe(&table::OWN_SCRAPE, &[], began.elapsed().as_secs_f64());
+        rendered
+    }
+
+    /// Renders what is asked for, and the classic page when nothing is.
+    fn render_wanted(&self) {
+        let kept = u64::try_from(FORMAT_KEPT.as_millis()).unwrap_or(u64::MAX);
+        let now = self.now();
+        let wanted = |slot: &Slot| match slot.asked.load(Ordering::Relaxed) {
+            0 => false,
+            asked => now.saturating_sub(asked) < kept,
+        };
+        let wanted = self.read().each_ref().map(wanted);
+        let none = !wanted.contains(&true);
+        for format in Format::ALL {
+            if wanted[format as usize] || (none && format == Format::Classic) {
+                self.render(format);
+            } else {
+                self.write()[format as usize].current = None;
+            }
+        }
     }
 
     /// Renders whenever something changed, at most four times a second, and every five seconds in any case.
-    fn keep_rendered(&self, registry: &Registry) {
+    fn keep_rendered(&self) {
         loop {
-            let took = self.render(registry);
+            let began = Instant::now();
+            self.render_wanted();
+            let took = began.elapsed();
             let pause = (took * RENDER_SHARE).clamp(RENDER_EVERY, RENDER_ANYWAY);
             let rested = self.came.wait_timeout_while(self.news(), pause, |news| !news.stop);
             let (mut news, _) = rested.unwrap_or_else(PoisonError::into_inner);
@@ -104,5 +188,25 @@ impl Page {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Page, Registry};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_format_is_rendered_when_it_is_asked_for() {
+        let page = Page::new(Arc::new(Registry::new()));
+        page.render_wanted();
+        assert!(page.read()[Format::OpenMetrics as usize].current.is_none());
+        let rendered = page.get(Format::OpenMetrics);
+        assert!(rendered.plain.ends_with(b"# EOF\n"));
+        page.render_wanted();
+        assert!(page.read()[Format::OpenMetrics as usize].current.is_some());
+        assert!(page.read()[Format::Classic as usize].current.is_none(), "nobody asked for it");
+        assert!(!page.get(Format::Classic).plain.ends_with(b"# EOF\n"));
+        assert!(page.latest().is_some_and(|latest| latest.at > rendered.at));
     }
 }

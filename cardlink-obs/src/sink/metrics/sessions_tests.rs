@@ -3,8 +3,8 @@
 use super::super::apdus::{ANNOUNCED, MAX_STATUS_WORDS};
 use crate::{
     observation::{
-        Apdu, Connection, DeviceType, Exchange, Finding, FindingKind, Observation, Plaintext, PlaintextWay, Process,
-        Script, ScriptKind, Sealed, Session, SessionOpened, SessionReason, SessionTime, SessionType, Stamp,
+        Apdu, Cause, Connection, DeviceType, Exchange, Finding, FindingKind, Observation, Plaintext, PlaintextWay,
+        Process, Script, ScriptKind, Sealed, Session, SessionOpened, SessionReason, SessionTime, SessionType, Stamp,
     },
     protocol::apdu::CommandName,
     sink::{
@@ -34,10 +34,12 @@ impl Bench {
             number,
             connection: connection(),
             at: at(1),
+            start: at(1),
             resumes: false,
             identity: None,
             agent: None,
             counted_elsewhere,
+            cause: Cause::default(),
         })));
     }
 
@@ -102,6 +104,7 @@ impl Bench {
             peer: Some(Duration::from_secs(9)),
             trace_parent: None,
             counted_elsewhere,
+            cause: Cause::default(),
         })));
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Endpoint, Flags, Otlp, Sender, Settings, start};
 use crate::{
-    observation::{AtCommand, AtResult, Observation, Process, Stamp, Tty},
+    observation::{AtCommand, AtResult, Cause, Observation, Process, Stamp, Tty},
     sink::{
         Sink as _,
         metrics::{Registry, table},
@@ -150,6 +150,7 @@ fn commands(sink: &mut Otlp, from: u64, count: u64) {
             unattended: Duration::ZERO,
             information_lines: 0,
             incomplete: false,
+            cause: Cause::default(),
         })));
     }
 }

@@ -186,7 +186,7 @@ impl Contexts {
     pub fn function(&self, call: &FunctionCall) -> Root {
         let span = self.ids.of_call(call, 0);
         let parent = self.environment.get(&call.process.pid).copied();
-        let session = call.session.and_then(|number| self.session(number));
+        let session = call.cause.session.and_then(|number| self.session(number));
         let own = || trace(parent, || self.ids.trace_of("function", &[number_of_span(span)]));
         let trace = session.map_or_else(own, |session| session.context.trace);
         Root { context: Context { trace, span }, parent }
@@ -211,8 +211,9 @@ impl Contexts {
         let pid = query.process.pid;
         let what = [first_seen, number, u64::from(pid), query.number, query.start.as_nanos()];
         let parent = self.environment.get(&pid).copied();
+        let session = query.cause.session.and_then(|number| self.session(number));
         let mut context = self.ids.alone("query", &what);
-        context.trace = trace(parent, || context.trace);
+        context.trace = session.map_or_else(|| trace(parent, || context.trace), |session| session.context.trace);
         Root { context, parent }
     }
 

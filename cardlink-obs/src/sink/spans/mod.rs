@@ -20,7 +20,7 @@ pub use span::{Attributes, Context, Kind, MOST_EVENTS, Parent, Span, SpanEvent, 
 use super::names::Names;
 use crate::observation::{
     AdbOperation, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, FunctionCall, Handshake,
-    Observation, ProgramWait, Script, Session, SessionOpened, Stamp, TraceParent,
+    Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, TraceParent,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -130,12 +130,7 @@ impl Spans {
             Observation::ProgramWait(wait) => self.program_wait(wait, out),
             Observation::Function(call) => self.function(call, out),
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu, out),
-            Observation::Query(query) if !query.counted_elsewhere => {
-                let root = self.contexts.query(query);
-                let mut span = database::query(query, root.context);
-                span.parent = root.above();
-                self.judge(vec![span], root.parent, out);
-            }
+            Observation::Query(query) => self.query(query, out),
             Observation::AdbOperation(one) => self.adb_operation(one, out),
             _ => {}
         }
@@ -361,7 +356,7 @@ impl Spans {
     fn function(&mut self, call: &FunctionCall, out: &mut Vec<Trace>) {
         let root = self.contexts.function(call);
         let mut spans = describe::functions(call, root.context, self.contexts.ids());
-        if let Some(session) = call.session.filter(|session| self.sessions.contains_key(session)) {
+        if let Some(session) = call.cause.session.filter(|session| self.sessions.contains_key(session)) {
             for span in spans {
                 self.hold(session, span);
             }
@@ -371,6 +366,21 @@ impl Spans {
             outermost.parent = root.above();
         }
         self.judge(spans, root.parent, out);
+    }
+
+    /// Under the session that it was asked for, or by itself.
+    fn query(&mut self, query: &Query, out: &mut Vec<Trace>) {
+        if query.counted_elsewhere {
+            return;
+        }
+        let root = self.contexts.query(query);
+        let mut span = database::query(query, root.context);
+        if let Some(session) = query.cause.session.filter(|session| self.sessions.contains_key(session)) {
+            self.hold(session, span);
+            return;
+        }
+        span.parent = root.above();
+        self.judge(vec![span], root.parent, out);
     }
 
     fn program_wait(&mut self, wait: &ProgramWait, out: &mut Vec<Trace>) {

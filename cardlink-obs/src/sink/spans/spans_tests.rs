@@ -3,8 +3,8 @@
 use super::{Ids, MOST_EVENTS, Omitted, Sampling, Span, Spans, Trace, Value};
 use crate::{
     observation::{
-        Apdu, AtCommand, AtResult, CipherSuite, Connection, ConnectionClosed, ConnectionOutcome, DeviceType, Exchange,
-        Extensions, Failure, FailureReason, Finding, FindingKind, Flight, Handshake, Interface, Observation,
+        Apdu, AtCommand, AtResult, Cause, CipherSuite, Connection, ConnectionClosed, ConnectionOutcome, DeviceType,
+        Exchange, Extensions, Failure, FailureReason, Finding, FindingKind, Flight, Handshake, Interface, Observation,
         PeerAddress, Phases, Process, ProgramWait, PskIdentity, Role, Script, ScriptKind, Session, SessionOpened,
         SessionReason, SessionTime, SessionType, Side, Stamp, TargetChange, TargetEvent, TlsVersion, TraceParent, Tty,
     },
@@ -67,6 +67,7 @@ fn handshake(connection: &Arc<Connection>, from: u64, to: u64, failure: Option<F
         partial: false,
         incomplete: false,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }))
 }
 
@@ -85,10 +86,12 @@ fn opened(connection: &Arc<Connection>, number: u64, millis: u64) -> Observation
         number,
         connection: Arc::clone(connection),
         at: at(millis),
+        start: at(millis),
         resumes: false,
         identity: None,
         agent: None,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }))
 }
 
@@ -109,6 +112,7 @@ fn exchange(connection: &Arc<Connection>, session: Option<u64>, from: u64, statu
         peer: None,
         trace_parent: None,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }
 }
 
@@ -196,6 +200,7 @@ fn closed(connection: &Arc<Connection>, millis: u64) -> Observation {
         bytes_written: 2,
         incomplete: false,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }))
 }
 
@@ -216,6 +221,7 @@ fn at_command(tty: &Arc<Tty>, name: &str, from: u64, result: AtResult) -> Observ
         unattended: ms(0),
         information_lines: 1,
         incomplete: false,
+        cause: Cause::default(),
     }))
 }
 
@@ -605,3 +611,6 @@ fn what_the_log_is_told_is_in_the_trace() {
         contexts.forget(observation);
     }
 }
+
+#[path = "causes_tests.rs"]
+mod causes;

@@ -14,7 +14,7 @@ impl<W: Write> Text<W> {
         self.heading = None;
         let time = self.time(outermost.end);
         let (process, tid) = (&call.process, call.tid);
-        let session = call.session.map(|number| format!(", session {number}")).unwrap_or_default();
+        let session = call.cause.session.map(|number| format!(", session {number}")).unwrap_or_default();
         writeln!(
             self.out,
             "{time} {HEAD}{}{HEAD:#} {}   {DIM}function of {} (pid {}, thread {tid}{session}){DIM:#}",

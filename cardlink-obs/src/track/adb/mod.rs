@@ -14,8 +14,8 @@ pub use phones::Phones;
 use super::dialogue::{Dialogue, Kind, Recognition};
 use crate::{
     observation::{
-        AdbOperation, AdbResult, Chosen, Connection, Device, DeviceType, ListedPhone, Observation, PhoneList, Role,
-        SerialNumber, Stamp,
+        AdbOperation, AdbResult, Cause, Chosen, Connection, Device, DeviceType, ListedPhone, Observation, PhoneList,
+        Role, SerialNumber, Stamp,
     },
     protocol::adb::{Asked, Event, Outcome, Reader, Selector, looks_like_adb, operation},
     stream::{Call, Chunk, Direction, Item},
@@ -175,6 +175,7 @@ impl AdbTracker {
                 timed: asked.timed,
                 incomplete: self.incomplete,
                 counted_elsewhere: false,
+                cause: Cause::default(),
             },
             streams: false,
         });

@@ -2,7 +2,7 @@
 
 use super::script::SentScript;
 use crate::{
-    observation::{Connection, Exchange, Stamp, TraceParent},
+    observation::{Cause, Connection, Exchange, Stamp, TraceParent},
     protocol::{
         apdu::{CommandApdu, ResponseApdu},
         http::{HttpFault, Method, RequestHead, ResponseHead},
@@ -72,6 +72,7 @@ pub fn told(
         peer: waiting.peer,
         trace_parent: waiting.trace_parent,
         counted_elsewhere: false,
+        cause: Cause::default(),
     }
 }
 

@@ -188,6 +188,11 @@ impl AdminTracker {
         self.talk.finish(at, out);
     }
 
+    /// A session is under way.
+    pub(super) fn in_session(&self) -> bool {
+        self.talk.part.is_open()
+    }
+
     /// Whether a request of remote administration was seen.
     pub(super) fn is_admin(&self) -> bool {
         self.talk.is_admin()

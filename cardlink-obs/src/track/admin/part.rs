@@ -3,8 +3,8 @@
 use super::{HandshakeFacts, PeerEnd};
 use crate::{
     observation::{
-        AgentId, Connection, DeviceType, Observation, Session, SessionOpened, SessionReason, SessionTime, SessionType,
-        Stamp,
+        AgentId, Cause, Connection, DeviceType, Observation, Session, SessionOpened, SessionReason, SessionTime,
+        SessionType, Stamp,
     },
     stream::Transport,
 };
@@ -100,16 +100,18 @@ impl Parts {
             bytes: [0; 2],
             incomplete: false,
         };
-        self.current = Some(part);
         out.push(Observation::SessionOpened(Box::new(SessionOpened {
             number: 0,
             connection: Arc::clone(&self.connection),
             at: start,
+            start: part.start,
             resumes,
             identity: self.handshake.as_ref().and_then(|facts| facts.identity.clone()),
             agent,
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
+        self.current = Some(part);
     }
 
     /// It goes on though it seemed to be over.

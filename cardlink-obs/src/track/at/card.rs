@@ -4,7 +4,7 @@
 //! the line with its answer was read. A modem stops at the first command of a line that fails: those after it were not done.
 
 use super::pending::{Answer, Pending};
-use crate::observation::{Apdu, AtResult, CardSession, Carrier, DeviceApdu, Observation, Stamp, Tty};
+use crate::observation::{Apdu, AtResult, CardSession, Carrier, Cause, DeviceApdu, Observation, Stamp, Tty};
 use crate::protocol::apdu::{CommandApdu, ResponseApdu};
 use crate::protocol::at::{Carried, Returned};
 use crate::track::chain::Chains;
@@ -91,6 +91,7 @@ impl Card {
                 error,
                 incomplete: pending.incomplete,
                 counted_elsewhere: false,
+                cause: Cause::default(),
             })));
             start = at.max(start);
             if found.is_none() {

@@ -1,7 +1,7 @@
 //! A command that waits for its answer.
 
 use super::pairing::Answered;
-use crate::observation::{AtCommand, AtResult, Observation, Stamp, Tty};
+use crate::observation::{AtCommand, AtResult, Cause, Observation, Stamp, Tty};
 use crate::protocol::at::{Carried, CommandLine, Returned, UNNAMEABLE};
 use crate::protocol::sms::Message;
 use crate::stream::Call;
@@ -124,6 +124,7 @@ impl Pending {
             unattended: answer.unattended.min(end.since(self.start)),
             information_lines: self.partial.lines.saturating_add(answer.lines),
             incomplete: self.incomplete,
+            cause: Cause::default(),
         }))
     }
 }

@@ -351,6 +351,16 @@ impl Content {
         self.settings.libraries && self.source.is_none()
     }
 
+    /// A request of remote administration was seen.
+    pub fn is_admin(&self) -> bool {
+        self.admin.as_ref().is_some_and(|admin| admin.is_admin())
+    }
+
+    /// A session is under way.
+    pub fn in_session(&self) -> bool {
+        self.admin.as_ref().is_some_and(|admin| admin.in_session())
+    }
+
     /// It cannot be read from the wire, but perhaps from the program's TLS library; said once.
     pub fn needs_library(&mut self) -> bool {
         let needs = self.needs_library && self.handshake.is_some() && self.source.is_none();

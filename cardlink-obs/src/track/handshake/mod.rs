@@ -46,7 +46,7 @@ mod timeline;
 mod verdict;
 
 use super::errno::{ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPIPE, ETIMEDOUT};
-use crate::observation::{Connection, Failure, Handshake, Role, Side, Stamp};
+use crate::observation::{Cause, Connection, Failure, Handshake, Role, Side, Stamp};
 use crate::protocol::tls::Flow;
 use crate::stream::{Call, Chunk, Direction, Hole};
 use facts::Facts;
@@ -317,6 +317,7 @@ impl HandshakeTracker {
             partial: !self.hello_started,
             incomplete: self.incomplete,
             counted_elsewhere: false,
+            cause: Cause::default(),
         }))
     }
 

@@ -11,8 +11,8 @@ pub use fuzz::fuzz;
 use super::dialogue::{Dialogue, First, Recognition};
 use crate::{
     observation::{
-        Connection, DeviceApdu, DeviceChange, DeviceEvent, DeviceOperation, Incomplete, Observation, PeerAddress, Role,
-        Share, Stamp,
+        Cause, Connection, DeviceApdu, DeviceChange, DeviceEvent, DeviceOperation, Incomplete, Observation,
+        PeerAddress, Role, Share, Stamp,
     },
     protocol::{
         apdu::{CommandApdu, StatusWord},
@@ -245,6 +245,7 @@ impl Pcsc {
             error: if sw.is_none() { Some(code.error().unwrap_or("no_status_word")) } else { None },
             incomplete: false,
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
     }
 
@@ -302,6 +303,7 @@ impl Pcsc {
             error,
             incomplete: error.is_none(),
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     observation::{
-        Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Process, Query,
-        Role, Stamp,
+        Cause, Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Process,
+        Query, Role, Stamp,
     },
     protocol::sql::{Statement, by_tag},
 };
@@ -219,6 +219,7 @@ impl Teller {
             rows,
             error,
             counted_elsewhere: false,
+            cause: Cause::default(),
         })));
     }
 

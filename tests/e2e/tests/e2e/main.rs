@@ -21,6 +21,7 @@ mod losses;
 mod modems;
 mod monitoring;
 mod mysql;
+mod openmetrics;
 mod operations;
 mod otlp;
 mod otlp_collectors;
