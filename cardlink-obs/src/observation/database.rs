@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatabaseSystem {
     Postgresql,
+    Sqlite,
 }
 
 impl DatabaseSystem {
@@ -14,7 +15,13 @@ impl DatabaseSystem {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgresql => "postgresql",
+            Self::Sqlite => "sqlite",
         }
+    }
+
+    /// It is a library in the program, not a server.
+    pub const fn is_embedded(self) -> bool {
+        matches!(self, Self::Sqlite)
     }
 }
 
@@ -55,6 +62,13 @@ pub struct Query {
     pub counted_elsewhere: bool,
     /// What it was done for.
     pub cause: Cause,
+}
+
+impl Query {
+    /// Time from start to end that the program spent on other things, between the parts of the result.
+    pub fn between(&self) -> Duration {
+        self.took.map_or(Duration::ZERO, |took| self.end.since(self.start).saturating_sub(took))
+    }
 }
 
 /// What became of a connection to a database.
