@@ -49,6 +49,8 @@ pub mod kind {
     pub const FUNCTION: u8 = 15;
     /// What tells of test runs: `offset` is one of [`crate::test`].
     pub const TEST: u8 = 18;
+    /// What SQLite was asked: `offset` is one of the notes of [`crate::sqlite`], which say what stands where.
+    pub const SQLITE: u8 = 17;
 }
 
 /// Bits of [`EventHeader::flags`].
@@ -154,6 +156,37 @@ pub mod test {
     pub const REPORT_CLOSED: u64 = 6;
     /// A file was given a name that ends in `.xml`: the payload.
     pub const REPORT_NAMED: u64 = 7;
+}
+
+/// Calls of SQLite ([`kind::SQLITE`]). `skipped` is the result code that the call returned.
+pub mod sqlite {
+    /// A connection was opened, or could not be: `identity` is its address.
+    pub const OPENED: u64 = 1;
+    /// It was closed, or could not be.
+    pub const CLOSED: u64 = 2;
+    /// A statement was prepared, or could not be: `identity` is its address, 0 when there is none, `total` that of its
+    /// connection; the payload is the beginning of its text. `exit_ns` tells it from others that had its address.
+    pub const PREPARED: u64 = 3;
+    /// A run of a statement ended, from the first step at `enter_ns` on: `identity` is the statement's address, `generation` when
+    /// it was prepared (0 when that was not seen), `total` the rows that it gave, `polled_ns` the nanoseconds within the calls.
+    /// The result is [`ROW`] when it was given up before its end.
+    pub const ENDED: u64 = 4;
+
+    /// What a function is, told to the program by the lowest eight bits of the cookie of its probe.
+    pub const OPEN: u64 = 1;
+    pub const CLOSE: u64 = 2;
+    pub const PREPARE: u64 = 3;
+    pub const STEP: u64 = 4;
+    pub const RESET: u64 = 5;
+    pub const FINALIZE: u64 = 6;
+    pub const FUNCTION: u64 = 0xFF;
+    /// Where the number (from 0) of the argument stands that points at where the new object will be.
+    pub const OUT_SHIFT: u32 = 8;
+
+    /// Result codes (`sqlite3.h`).
+    pub const OK: i32 = 0;
+    pub const ROW: i32 = 100;
+    pub const DONE: i32 = 101;
 }
 
 /// Ways past the probes ([`kind::BLIND`]).
@@ -424,6 +457,48 @@ pub struct CallStart {
     pub cookie: u64,
 }
 
+/// Value of the map `SQLITE_CALLS`, by thread: the outermost call of SQLite that is under way.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SqliteCall {
+    /// The stack pointer at its beginning: whoever runs at or above it has left the call, whether its return was seen or not.
+    pub stack: u64,
+    /// [`sqlite`]; 0 when no call is under way.
+    pub what: u64,
+    /// The connection or the statement.
+    pub object: u64,
+    pub text: u64,
+    /// Bytes of the text; negative when it ends with a zero.
+    pub text_len: i64,
+    /// Where the new object will be.
+    pub out: u64,
+    pub enter_ns: u64,
+    /// Steps of this thread so far.
+    pub steps: u64,
+}
+
+/// Key of the map `SQLITE_STATEMENTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StatementKey {
+    pub statement: u64,
+    pub tgid: u32,
+    pub reserved: u32,
+}
+
+/// Value of the map `SQLITE_STATEMENTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StatementState {
+    /// When it was prepared; 0 when that was not seen.
+    pub prepared_ns: u64,
+    /// When the run under way began; 0 when none is.
+    pub first_ns: u64,
+    /// Time within its steps.
+    pub inside_ns: u64,
+    pub rows: u64,
+}
+
 /// Value of the map `THREADS`, by thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -498,6 +573,9 @@ const _: () = assert!(size_of::<StreamState>() == 120);
 const _: () = assert!(size_of::<ThreadState>() == 224);
 const _: () = assert!(size_of::<CallKey>() == 16);
 const _: () = assert!(size_of::<CallStart>() == 16);
+const _: () = assert!(size_of::<SqliteCall>() == 64);
+const _: () = assert!(size_of::<StatementKey>() == 16);
+const _: () = assert!(size_of::<StatementState>() == 32);
 const _: () = assert!(size_of::<SessionKey>() == 16);
 const _: () = assert!(size_of::<SessionState>() == 40);
 const _: () = assert!(size_of::<KernelLayout>() == 30 * 4);
@@ -516,4 +594,7 @@ mod user {
     unsafe impl aya::Pod for super::SessionKey {}
     unsafe impl aya::Pod for super::SessionState {}
     unsafe impl aya::Pod for super::KernelLayout {}
+    unsafe impl aya::Pod for super::SqliteCall {}
+    unsafe impl aya::Pod for super::StatementKey {}
+    unsafe impl aya::Pod for super::StatementState {}
 }

@@ -54,6 +54,35 @@ fn emit_by<const SHARED: bool>(header: &EventHeader, source: Source, len: u32) -
     }
 }
 
+/// Submits an event with a text of the program's as its payload, as far as it fits: `len` bytes, or up to a zero when `len`
+/// is negative or there is one before.
+#[inline(always)]
+pub fn emit_cut_text(header: &EventHeader, address: u64, len: i64) {
+    const N: usize = PAYLOAD_CLASSES[2];
+    let Some(mut entry) = EVENTS.reserve::<Event<N>>(0) else {
+        settle_shared(fate::RING_FULL);
+        return;
+    };
+    let event = entry.as_mut_ptr();
+    // With the zero at its end.
+    let room = if len < 0 || len >= N as i64 { N as u32 } else { len as u32 + 1 };
+    // SAFETY: the entry is ours until it is submitted, and holds N bytes of payload.
+    unsafe {
+        let target = (&raw mut (*event).payload).cast::<c_void>();
+        let size = bpf_probe_read_user_str(target, bounded::<N>(room), address as *const c_void);
+        (&raw mut (*event).header).write(*header);
+        if size <= 0 {
+            (*event).header.len = 0;
+            (*event).header.flags |= flag::CUT;
+            (*event).header.sequence = number::<true>(fate::READ_FAULT);
+        } else {
+            (*event).header.len = bounded::<N>((size - 1) as u32);
+            (*event).header.sequence = number::<true>(fate::SUBMITTED);
+        }
+    }
+    entry.submit(wakeup());
+}
+
 /// Submits an event with a text of the program's as its payload, as far as it fits; when an ending is asked for, only a text
 /// that has it. Whether it was submitted.
 #[inline(always)]

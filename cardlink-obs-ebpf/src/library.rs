@@ -35,15 +35,15 @@ pub const RETURN_ADDRESS: u64 = 8;
 #[cfg(bpf_target_arch = "aarch64")]
 pub const RETURN_ADDRESS: u64 = 0;
 
-/// Positions in `struct pt_regs`, in 8-byte words: the stack pointer, and the first five arguments of a function.
+/// Positions in `struct pt_regs`, in 8-byte words: the stack pointer, and the first six arguments of a function.
 #[cfg(bpf_target_arch = "x86_64")]
 const STACK_POINTER: usize = 19;
 #[cfg(bpf_target_arch = "x86_64")]
-const ARGUMENTS: [usize; 5] = [14, 13, 12, 11, 9];
+const ARGUMENTS: [usize; 6] = [14, 13, 12, 11, 9, 8];
 #[cfg(bpf_target_arch = "aarch64")]
 const STACK_POINTER: usize = 31;
 #[cfg(bpf_target_arch = "aarch64")]
-const ARGUMENTS: [usize; 5] = [0, 1, 2, 3, 4];
+const ARGUMENTS: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
 #[inline(always)]
 pub fn stack(registers: *const u64) -> u64 {
@@ -54,7 +54,7 @@ pub fn stack(registers: *const u64) -> u64 {
 /// Argument `N` of the function that begins. Volatile: a choice between two of them must not become a choice between
 /// two addresses, which the verifier refuses.
 #[inline(always)]
-fn argument<const N: usize>(registers: *const u64) -> u64 {
+pub fn argument<const N: usize>(registers: *const u64) -> u64 {
     // SAFETY: within the registers that the program was given.
     unsafe { core::ptr::read_volatile(registers.add(ARGUMENTS[N])) }
 }

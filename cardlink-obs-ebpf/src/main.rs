@@ -20,6 +20,7 @@ mod maps;
 mod poll;
 mod record;
 mod socket;
+mod sqlite;
 mod suite;
 mod syscall;
 mod task;

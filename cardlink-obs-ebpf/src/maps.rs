@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use cardlink_obs_common::{
-    Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, StreamState, TargetInfo,
-    ThreadState, ledger, tail,
+    Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, SqliteCall, StatementKey,
+    StatementState, StreamState, TargetInfo, ThreadState, ledger, tail,
 };
 
 /// Events on their way to the agent.
@@ -66,6 +66,14 @@ pub static SESSIONS: HashMap<SessionKey, SessionState> = HashMap::with_max_entri
 /// Calls of functions that the user named, until they return: of one whose return is missed, until the room is needed.
 #[map]
 pub static CALLS: LruHashMap<CallKey, CallStart> = LruHashMap::with_max_entries(1, 0);
+
+/// Calls of SQLite under way, by `pid_tgid`.
+#[map]
+pub static SQLITE_CALLS: LruHashMap<u64, SqliteCall> = LruHashMap::with_max_entries(1, 0);
+
+/// Statements of SQLite.
+#[map]
+pub static SQLITE_STATEMENTS: LruHashMap<StatementKey, StatementState> = LruHashMap::with_max_entries(1, 0);
 
 /// Runs of the return probe that tries out whether this kernel lets one through.
 #[map]

@@ -4,7 +4,9 @@ use crate::{
     emit::{Source, emit},
     kernel,
     ledger::settle,
-    maps::{BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, TARGETS, TELL_STRANGERS, THREADS},
+    maps::{
+        BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, SQLITE_CALLS, TARGETS, TELL_STRANGERS, THREADS,
+    },
     tests,
 };
 use aya_ebpf::{
@@ -167,6 +169,7 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
 pub fn sched_process_exit(_ctx: RawTracePointContext) -> i32 {
     let Some(caller) = Caller::watched() else { return 0 };
     let _ = THREADS.remove(&caller.thread_key());
+    let _ = SQLITE_CALLS.remove(&caller.thread_key());
     if threads_alive() {
         return 0;
     }

@@ -349,6 +349,47 @@ pub enum Event<'a> {
         serial: Option<Cow<'a, str>>,
         there: bool,
     },
+    /// What SQLite was asked.
+    Sqlite {
+        at: u64,
+        pid: u32,
+        tid: u32,
+        #[serde(borrow)]
+        note: SqliteNote<'a>,
+    },
+}
+
+/// Calls of SQLite. Objects are known by their addresses in the process, results by the codes of `sqlite3.h`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SqliteNote<'a> {
+    /// A connection was opened, or could not be; the call began at `enter`.
+    Opened { enter: u64, database: u64, code: i32 },
+    /// It was closed, or could not be.
+    Closed { database: u64, code: i32 },
+    /// A statement was prepared, or could not be: then its address is 0.
+    Prepared {
+        enter: u64,
+        database: u64,
+        statement: u64,
+        code: i32,
+        /// The beginning of its text, and perhaps of others behind it.
+        #[serde(borrow)]
+        text: Cow<'a, [u8]>,
+    },
+    /// A run of a statement ended, or was given up (`SQLITE_ROW`).
+    Ended {
+        /// When its first step began.
+        enter: u64,
+        statement: u64,
+        /// When it was prepared: tells it from others that had its address; 0 when that was not seen.
+        prepared: u64,
+        /// Nanoseconds within its steps.
+        inside: u64,
+        rows: u64,
+        code: i32,
+    },
+    /// What it asks is not told for a while: following it would cost it too much.
+    Paused,
 }
 
 /// What a process does that runs tests with pytest.
@@ -388,6 +429,7 @@ impl Event<'_> {
             | Self::Test { at, .. }
             | Self::Report { at, .. }
             | Self::Phone { at, .. }
+            | Self::Sqlite { at, .. }
             | Self::Tick { now: at } => *at,
             Self::Data(data) => data.call.exit,
             Self::Plain(plain) => plain.call.exit,

@@ -16,7 +16,7 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 use cardlink_obs_common::{
-    Accounts, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, StreamState, TargetInfo,
+    Accounts, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, SqliteCall, StreamState, TargetInfo,
 };
 use std::{
     fs, io,
@@ -31,6 +31,9 @@ compile_error!("there is a BPF object for x86_64 only so far: build one with `ca
 
 /// The committed object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/cardlink-obs.bpf.o"));
+
+/// Statements of SQLite that are kept, of all targets together.
+const SQLITE_STATEMENTS: u32 = 65_536;
 
 /// The first digits of the committed object's hash, from its manifest.
 pub fn object_id() -> &'static str {
@@ -58,6 +61,8 @@ pub struct KernelSettings {
     pub functions: bool,
     /// Test runs may be followed as they go on.
     pub tests: bool,
+    /// SQLite may be probed.
+    pub sqlite: bool,
     /// Level of the BPF programs' own diagnostics (0 off … 5 trace).
     pub bpf_log_level: u8,
     /// Let the kernel measure what the programs cost; that costs a little itself.
@@ -73,6 +78,7 @@ impl KernelSettings {
             Family::Library => self.libraries,
             Family::Function => self.functions,
             Family::Test => self.tests,
+            Family::Sqlite => self.sqlite,
             _ => true,
         }
     }
@@ -90,6 +96,7 @@ impl Default for KernelSettings {
             libraries: false,
             functions: false,
             tests: false,
+            sqlite: false,
             bpf_log_level: 0,
             measure_cost: false,
             object: None,
@@ -248,6 +255,11 @@ impl Kernel {
         HashMap::try_from(map).map_err(|error| wrong("SESSIONS", &error))
     }
 
+    pub fn sqlite_calls(&mut self) -> Result<HashMap<MapData, u64, SqliteCall>, LoadError> {
+        let map = self.bpf.take_map("SQLITE_CALLS").ok_or_else(|| missing("SQLITE_CALLS"))?;
+        HashMap::try_from(map).map_err(|error| wrong("SQLITE_CALLS", &error))
+    }
+
     pub fn ledger(&mut self) -> Result<PerCpuArray<MapData, Accounts>, LoadError> {
         let map = self.bpf.take_map("LEDGER").ok_or_else(|| missing("LEDGER"))?;
         PerCpuArray::try_from(map).map_err(|error| wrong("LEDGER", &error))
@@ -290,6 +302,7 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
     let inside = u8::from(settings.libraries || settings.functions);
     let calls = if settings.functions { settings.threads } else { 1 };
     let sessions = if settings.libraries { settings.descriptors } else { 1 };
+    let (sqlite_calls, statements) = if settings.sqlite { (settings.threads, SQLITE_STATEMENTS) } else { (1, 1) };
     let tests = u8::from(settings.tests);
     let testing = if settings.tests { settings.targets } else { 1 };
     let wake_bytes = u64::from(settings.ring_bytes / 4);
@@ -305,6 +318,8 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         .map_max_entries("THREADS", settings.threads)
         .map_max_entries("SESSIONS", sessions)
         .map_max_entries("CALLS", calls)
+        .map_max_entries("SQLITE_CALLS", sqlite_calls)
+        .map_max_entries("SQLITE_STATEMENTS", statements)
         .override_global("LAYOUT", layout, true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .override_global("TELL_STRANGERS", &strangers, true)

@@ -33,7 +33,7 @@ use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
 use contexts::Contexts;
 use hotplug::Hotplug;
 use ledger::{Ledger, Losses, Received};
-use library::{Environments, Libraries, LibraryMode, Named, TestMode};
+use library::{Inside, LibraryMode, Named, SqliteMode, TestMode, Wanted};
 use loader::{Attached, Kernel, KernelSettings, LoadError};
 use names::TtyNames;
 use nix::time::{ClockId, clock_gettime};
@@ -77,6 +77,8 @@ pub struct Settings {
     pub libraries: LibraryMode,
     /// Functions whose calls are told.
     pub functions: Vec<Named>,
+    /// When SQLite is probed in targets.
+    pub sqlite: SqliteMode,
     /// Which processes' tests are followed.
     pub tests: TestMode,
     /// Between two process samples; zero for none.
@@ -94,8 +96,7 @@ pub struct Capture {
     policies: BpfHashMap<MapData, u64, u8>,
     diagnostics: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
     targets: Targets,
-    libraries: Libraries,
-    functions: Libraries,
+    inside: Inside,
     /// By their numbers.
     named: Arc<[Named]>,
     ledger: Ledger,
@@ -107,7 +108,6 @@ pub struct Capture {
     hotplug: Hotplug,
     ttys: TtyNames,
     reports: Reports,
-    environments: Environments,
     next_look: u64,
     next_sample: u64,
     next_accounts: u64,
@@ -141,8 +141,15 @@ impl Capture {
         settings.kernel.tests = settings.tests != TestMode::Off;
         settings.kernel.tell_strangers = settings.selectors.looks_for_others() && !settings.selectors.only_comms();
         settings.kernel.libraries = settings.libraries != LibraryMode::Off;
+        settings.kernel.sqlite = settings.sqlite != SqliteMode::Off;
         settings.kernel.functions = !settings.functions.is_empty();
         let named: Arc<[Named]> = Arc::from(settings.functions);
+        let wanted = Wanted {
+            tls: settings.libraries,
+            functions: Arc::clone(&named),
+            sqlite: settings.sqlite,
+            tests: settings.tests,
+        };
         let linger = if settings.selectors.looks_for_others() { LINGER } else { Duration::ZERO };
         let linger = u64::try_from(linger.as_nanos()).unwrap_or(u64::MAX);
         let mut kernel = Kernel::load(&settings.kernel)?;
@@ -162,8 +169,7 @@ impl Capture {
             diagnostics: (settings.kernel.bpf_log_level > 0).then(|| kernel.diagnostics()).flatten(),
             ledger: Ledger::new(kernel.ledger()?),
             received: Received::default(),
-            libraries: Libraries::tls(settings.libraries, kernel.sessions()?),
-            functions: Libraries::functions(Arc::clone(&named)),
+            inside: Inside::new(&wanted, &mut kernel)?,
             named,
             targets,
             made: VecDeque::new(),
@@ -172,7 +178,6 @@ impl Capture {
             hotplug: Hotplug::new(),
             ttys: TtyNames::default(),
             reports: Reports::default(),
-            environments: Environments::new(settings.tests),
             next_look: 0,
             next_sample: 0,
             next_accounts: 0,
@@ -186,8 +191,7 @@ impl Capture {
         // Attach, then snapshot, then reconcile: what happens meanwhile is in the ring.
         capture.kernel.attach(&[Family::Process])?;
         capture.look(now())?;
-        capture.libraries.settle(&mut capture.kernel, now());
-        capture.functions.settle(&mut capture.kernel, now());
+        capture.inside.settle(&mut capture.kernel, now());
         give_back_memory();
         Ok(capture)
     }
@@ -214,12 +218,12 @@ impl Capture {
 
     /// What became of every probe in a library of a target.
     pub fn library_probes(&self) -> impl Iterator<Item = library::Report<'_>> {
-        self.libraries.reports()
+        self.inside.reports()
     }
 
-    /// Whether a target runs tests that are followed.
-    pub fn follows_tests(&self) -> bool {
-        self.environments.any()
+    /// Whether a target has probes in its libraries, or runs tests that are followed.
+    pub fn is_inside(&self) -> bool {
+        self.inside.any()
     }
 
     /// Pids that are watched, with their target's name.
@@ -260,9 +264,7 @@ impl Capture {
             diagnostics.flush();
         }
         let now = now();
-        self.libraries.look(&mut self.kernel, now);
-        self.functions.look(&mut self.kernel, now);
-        self.environments.look(&mut self.kernel, now);
+        self.made.extend(self.inside.look(&mut self.kernel, now));
         if now >= self.next_look {
             self.look(now)?;
         }
@@ -356,20 +358,19 @@ impl Capture {
     /// A connection of this process cannot be read from the wire: perhaps from its TLS library.
     pub fn need_libraries(&mut self, pid: u32) {
         let Some(name) = self.targets.name(pid).map(str::to_owned) else { return };
-        if self.libraries.need(&name) {
+        if self.inside.need_tls(&name) {
             tracing::info!("{name}: a connection cannot be read from the wire: its TLS library is probed from now on");
             let same = |(pid, target): (u32, &str)| (target == name).then_some(pid);
             let pids: Vec<u32> = self.targets.iter().filter_map(same).collect();
             for pid in pids {
-                self.look_for_libraries(pid);
+                self.inside.needs_tls(&mut self.kernel, pid, &name, now());
             }
         }
     }
 
-    fn look_for_libraries(&mut self, pid: u32) {
+    fn look_inside(&mut self, pid: u32, origin: ProcessOrigin) {
         let Some(name) = self.targets.name(pid) else { return };
-        self.libraries.came(&mut self.kernel, pid, name, now());
-        self.functions.came(&mut self.kernel, pid, name, now());
+        self.inside.came(&mut self.kernel, pid, name, origin, now());
     }
 
     /// Every byte of a stream is wanted.
@@ -419,7 +420,7 @@ impl Capture {
                 if let Some(target) = self.targets.forked(parent, child) {
                     let comm = host::comm(child).or_else(|| host::comm(parent)).unwrap_or_else(|| target.clone());
                     self.seen(at, child, comm, target, ProcessOrigin::Forked { parent });
-                    self.look_for_libraries(child);
+                    self.look_inside(child, ProcessOrigin::Forked { parent });
                 }
                 Ok(())
             }
@@ -448,7 +449,7 @@ impl Capture {
             self.seen(at, pid, comm, target, ProcessOrigin::Exec);
             let fds = host::descriptors(pid).into_iter().map(|(fd, _)| fd).collect();
             self.made.push_back(Event::Held { at, tgid: pid, fds });
-            self.look_for_libraries(pid);
+            self.look_inside(pid, ProcessOrigin::Exec);
             return Ok(());
         }
         if !stranger {
@@ -457,7 +458,7 @@ impl Capture {
             self.targets.taken_in(pid, &comm);
             let target = comm.clone();
             self.seen(at, pid, comm, target, ProcessOrigin::Exec);
-            self.look_for_libraries(pid);
+            self.look_inside(pid, ProcessOrigin::Exec);
             return Ok(());
         }
         if self.targets.selectors().by_program()
@@ -472,7 +473,6 @@ impl Capture {
 
     fn seen(&mut self, at: u64, pid: u32, comm: String, target: String, origin: ProcessOrigin) {
         self.reports.came(pid, origin);
-        self.environments.came(&mut self.kernel, pid, origin, now());
         if let Some(parent) = self.contexts.begun(pid, origin) {
             self.made.push_back(Event::TraceContext { at, pid, parent: Cow::Owned(parent.to_string()) });
         }
@@ -492,7 +492,7 @@ impl Capture {
         let comm = comm.map(str::to_owned).or_else(|| host::comm(pid)).unwrap_or_else(|| target.to_owned());
         self.seen(at, pid, comm, target.to_owned(), origin);
         self.made.extend(snapshot::of(pid, at));
-        self.look_for_libraries(pid);
+        self.look_inside(pid, origin);
         Ok(())
     }
 
@@ -537,9 +537,7 @@ impl Capture {
 
     /// Takes the descriptors of a process that ended out of the kernel side's table.
     fn forget(&mut self, pid: u32) {
-        self.libraries.left(pid);
-        self.functions.left(pid);
-        self.environments.left(pid);
+        self.inside.left(pid);
         self.contexts.forget(pid);
         let gone: Vec<FdKey> = self.descriptors.keys().flatten().filter(|key| key.tgid == pid).collect();
         for key in gone {

@@ -23,12 +23,14 @@ pub enum Family {
     Test,
     /// Calls of functions that the user named.
     Function,
+    /// What targets ask SQLite.
+    Sqlite,
 }
 
 impl Family {
     /// Its probes are put into each target by itself.
     pub const fn is_inside(self) -> bool {
-        matches!(self, Self::Library | Self::Function | Self::Test)
+        matches!(self, Self::Library | Self::Function | Self::Test | Self::Sqlite)
     }
 }
 
@@ -44,6 +46,7 @@ impl Family {
             Self::Function => "function",
             Self::Report => "report",
             Self::Test => "test",
+            Self::Sqlite => "sqlite",
         }
     }
 }
@@ -204,4 +207,6 @@ pub const PROBES: &[Probe] = &[
     inside("function_enter", Family::Function, false),
     inside("function_return", Family::Function, true),
     inside("environment_set", Family::Test, false),
+    inside("sqlite_enter", Family::Sqlite, false),
+    inside("sqlite_return", Family::Sqlite, true),
 ];

@@ -1,8 +1,10 @@
 //! Reads one record of the ring into what it means.
 
 use super::{reports, ttys, unix};
-use crate::event::{Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, RawCall, Rest, StreamId, TestNote};
-use cardlink_obs_common::{Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, test};
+use crate::event::{
+    Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, RawCall, Rest, SqliteNote, StreamId, TestNote,
+};
+use cardlink_obs_common::{Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, sqlite, test};
 use std::{
     borrow::Cow,
     ffi::OsStr,
@@ -59,6 +61,7 @@ pub enum Unreadable {
     Kind(u8),
     Library(u32),
     Test(u64),
+    Sqlite(u64),
 }
 
 /// Reads a record.
@@ -132,6 +135,7 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
         },
         kind::BLIND => Record::Event(Event::Blind { at, pid: header.tgid, way: header.total }),
         kind::TEST => test_run(&header, payload)?,
+        kind::SQLITE => Record::Event(of_sqlite(&header, payload)?),
         other => return Err(Unreadable::Kind(other)),
     })
 }
@@ -151,6 +155,32 @@ fn test_run<'a>(header: &EventHeader, payload: &'a [u8]) -> Result<Record<'a>, U
         other => return Err(Unreadable::Test(other)),
     };
     Ok(Record::Event(Event::Test { at, pid, note }))
+}
+
+/// A call of SQLite, or the end of a run of a statement.
+fn of_sqlite<'a>(header: &EventHeader, payload: &'a [u8]) -> Result<Event<'a>, Unreadable> {
+    let (enter, code) = (header.enter_ns, header.skipped.cast_signed());
+    let note = match header.offset {
+        sqlite::OPENED => SqliteNote::Opened { enter, database: header.identity, code },
+        sqlite::CLOSED => SqliteNote::Closed { database: header.identity, code },
+        sqlite::PREPARED => SqliteNote::Prepared {
+            enter,
+            database: header.total.cast_unsigned(),
+            statement: header.identity,
+            code,
+            text: Cow::Borrowed(payload),
+        },
+        sqlite::ENDED => SqliteNote::Ended {
+            enter,
+            statement: header.identity,
+            prepared: header.generation,
+            inside: header.polled_ns,
+            rows: header.total.cast_unsigned(),
+            code,
+        },
+        other => return Err(Unreadable::Sqlite(other)),
+    };
+    Ok(Event::Sqlite { at: header.exit_ns, pid: header.tgid, tid: header.tid, note })
 }
 
 const fn origin(how: u8) -> Origin {

@@ -130,11 +130,11 @@ const LABELS: &[(&str, &str)] = &[
     ("operation", "What the adb server was asked for ([operations](devices.md#operations))."),
     (
         "db_system",
-        "`postgresql`, `mariadb`, or `mysql` for what speaks MySQL's protocol and has not said that it is MariaDB.",
+        "`postgresql`, `sqlite`, `mariadb`, or `mysql` for what speaks MySQL's protocol and has not said that it is MariaDB.",
     ),
     (
         "query_type",
-        "What a statement does, by its first word: `SELECT`, `INSERT`, …; `OTHER` for what is not known. At most 66.",
+        "What a statement does, by its first word: `SELECT`, `INSERT`, …; `OTHER` for what is not known, `unknown` where the text was not seen. At most 67.",
     ),
     (
         "table",

@@ -39,7 +39,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     if let Some(gone) = selectors.pids.iter().find(|pid| !host::exists(**pid)) {
         return Err(CliError::NoSuchProcess(*gone));
     }
-    let settings = KernelSettings { libraries: true, ..live::kernel_settings(&config) };
+    let settings = KernelSettings { libraries: true, sqlite: true, ..live::kernel_settings(&config) };
     let report = doctor::examine(&selectors, &settings);
     if args.json {
         println!("{}", to_json(&report));

@@ -7,7 +7,7 @@ use crate::{
         self, Capture, Settings,
         command::{self, Running},
         host,
-        library::{LibraryMode, Named, TestMode},
+        library::{LibraryMode, Named, SqliteMode, TestMode},
         loader::KernelSettings,
         probes::Verdict,
         selector::Selectors,
@@ -122,16 +122,22 @@ pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, Cl
         LibraryProbes::Auto => TestMode::Auto,
         LibraryProbes::On => TestMode::On,
     };
+    let sqlite = match config.kernel.sqlite_probes {
+        LibraryProbes::Off => SqliteMode::Off,
+        LibraryProbes::Auto => SqliteMode::Auto,
+        LibraryProbes::On => SqliteMode::On,
+    };
     let settings = Settings {
         selectors: wanted,
         kernel: KernelSettings { has_keys: vault.keyring().is_some(), ..kernel_settings(config) },
         libraries,
         functions,
+        sqlite,
         tests,
         sample_every: what.sample_every,
         trace_context: what.trace_context,
     };
-    let probes_inside = libraries != LibraryMode::Off || !settings.functions.is_empty();
+    let probes_inside = libraries != LibraryMode::Off || sqlite == SqliteMode::On || !settings.functions.is_empty();
     let mut capture = Capture::start(settings)?;
     for attached in capture.probes() {
         if let Verdict::Broken(_) = &attached.verdict {
@@ -156,7 +162,7 @@ pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, Cl
     // Where targets come later the probes are attached anew, and at once: without the privileges that took long enough to
     // miss a short-lived one.
     if !open_ended {
-        drop_privileges(probes_inside || capture.follows_tests());
+        drop_privileges(probes_inside || capture.is_inside());
     }
     if waits && capture.watched().next().is_none() {
         tracing::info!("nothing matches {shown} yet: waiting for it (Ctrl-C ends)");

@@ -115,6 +115,12 @@ const TEST_PROBES: &[(&str, &str)] = &[
     ("on", "All Python programs"),
 ];
 
+const SQLITE_PROBES: &[(&str, &str)] = &[
+    ("off", "Never"),
+    ("auto", "Targets that have its library, but those that go on to take more than 50,000 steps in a second"),
+    ("on", "Programs that it is linked into, too, and whatever it costs"),
+];
+
 /// How a collector is spoken to.
 const PROTOCOLS: &[(&str, &str)] = &[("grpc", "gRPC"), ("http", "HTTP with protobuf")];
 
@@ -445,6 +451,13 @@ pub const SETTINGS: &[Setting] = &[
         "Follow the tests of programs that run pytest, one by one.",
     )
     .flag("test-probes", "WHEN"),
+    setting(
+        "kernel.sqlite_probes",
+        Kind::Choice(SQLITE_PROBES),
+        "auto",
+        "Follow what targets ask SQLite.",
+    )
+    .flag("sqlite-probes", "WHEN"),
     setting(
         "kernel.functions",
         TEXTS,

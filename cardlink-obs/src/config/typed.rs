@@ -181,10 +181,11 @@ pub struct Kernel {
     pub library_probes: LibraryProbes,
     pub functions: Vec<String>,
     pub test_probes: LibraryProbes,
+    pub sqlite_probes: LibraryProbes,
     pub bpf_object: Option<PathBuf>,
 }
 
-/// When TLS libraries, or programs that run tests, are probed.
+/// When TLS libraries, SQLite, or programs that run tests, are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LibraryProbes {

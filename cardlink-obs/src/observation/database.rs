@@ -10,6 +10,7 @@ pub enum DatabaseSystem {
     /// What speaks MySQL's protocol and has not said that it is MariaDB.
     Mysql,
     Mariadb,
+    Sqlite,
 }
 
 impl DatabaseSystem {
@@ -19,7 +20,13 @@ impl DatabaseSystem {
             Self::Postgresql => "postgresql",
             Self::Mysql => "mysql",
             Self::Mariadb => "mariadb",
+            Self::Sqlite => "sqlite",
         }
+    }
+
+    /// It is a library in the program, not a server.
+    pub const fn is_embedded(self) -> bool {
+        matches!(self, Self::Sqlite)
     }
 }
 
@@ -60,6 +67,13 @@ pub struct Query {
     pub counted_elsewhere: bool,
     /// What it was done for.
     pub cause: Cause,
+}
+
+impl Query {
+    /// Time from start to end that the program spent on other things, between the parts of the result.
+    pub fn between(&self) -> Duration {
+        self.took.map_or(Duration::ZERO, |took| self.end.since(self.start).saturating_sub(took))
+    }
 }
 
 /// What became of a connection to a database.

@@ -25,7 +25,7 @@ use crate::{
     stream::{Assembler, Direction, Ended, Entry, Item, Table, Transport},
     track::{
         AtSettings, AtTracker, ConnectionSettings, ConnectionTracker, Devices, Dialogues, Functions, Phones, Returned,
-        Sessions, Tap, Tapped, TestRuns,
+        Sessions, Sqlite, Tap, Tapped, TestRuns,
     },
 };
 use cardlink_obs_common::blind;
@@ -99,6 +99,7 @@ pub struct Pipeline {
     functions: Functions,
     modems: Modems,
     runs: TestRuns,
+    sqlite: Sqlite,
 }
 
 impl Pipeline {
@@ -121,6 +122,7 @@ impl Pipeline {
             functions: Functions::default(),
             modems: Modems::default(),
             runs: TestRuns::default(),
+            sqlite: Sqlite::default(),
         }
     }
 
@@ -274,6 +276,11 @@ impl Pipeline {
             Event::TtyNamed { path, name, serial, .. } => self.modems.named(path, name, serial.as_deref()),
             Event::TtyGone { at, path } => self.modems.gone(path, Stamp::from_nanos(*at), out),
             Event::Phone { at, name, serial, there } => out.push(usb::phone(*at, name, serial.as_deref(), *there)),
+            Event::Sqlite { at, pid, tid, note } => {
+                let process = self.process(*pid);
+                let cause = Cause { session: self.session_of_thread(*pid, *tid), test: None };
+                self.sqlite.note(&process, note, Stamp::from_nanos(*at), cause, &mut self.connections, out);
+            }
             Event::TraceContext { pid, parent, .. } => {
                 self.trace_parent = parent.parse().ok().map(|parent| (*pid, parent));
             }
@@ -361,7 +368,10 @@ impl Pipeline {
                 self.runs.forked(parent, pid);
                 TargetEvent::Started
             }
-            ProcessOrigin::Exec => TargetEvent::Started,
+            ProcessOrigin::Exec => {
+                self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
+                TargetEvent::Started
+            }
         };
         let trace_parent = self.trace_parent.take().filter(|(of, _)| *of == pid).map(|(_, parent)| parent);
         out.push(Observation::Target(Box::new(TargetChange {
@@ -379,6 +389,7 @@ impl Pipeline {
         let ended = self.streams.process_ended(pid, at);
         self.all_ended(ended, out);
         if let Some(process) = self.processes.remove(&pid) {
+            self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
             let mut calls = Vec::new();
             self.functions.process_ended(&process, &mut calls);
             out.extend(calls.into_iter().map(|call| Observation::Function(Box::new(call))));

@@ -4,12 +4,13 @@
 //! little endian) and an event in postcard form; a length of 0 is the end mark, which a file that was cut off lacks.
 
 use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask};
-use crate::event::{ContentNote, Data, Endpoint, Event, Plain, TestNote};
+use crate::event::{ContentNote, Data, Endpoint, Event, Plain, SqliteNote, TestNote};
 use crate::protocol::{
     at::AtRedactor,
     junit,
     pcsc::{PcscRedactor, Side},
     pytest,
+    sql::{Dialect, Masker},
     tls::{Place, TlsRedactor},
 };
 use serde::{Deserialize, Serialize};
@@ -235,6 +236,15 @@ impl Recorder {
         if let Event::Test { at, pid, note } = event {
             let note = self.redact_test(note);
             return Some(Event::Test { at: *at, pid: *pid, note });
+        }
+        if let Event::Sqlite { at, pid, tid, note: SqliteNote::Prepared { enter, database, statement, code, text } } =
+            event
+        {
+            let mut text = text.clone().into_owned();
+            Masker::new(Dialect::Sqlite).mask(&mut text);
+            let (enter, database, statement, code) = (*enter, *database, *statement, *code);
+            let note = SqliteNote::Prepared { enter, database, statement, code, text: Cow::Owned(text) };
+            return Some(Event::Sqlite { at: *at, pid: *pid, tid: *tid, note });
         }
         if let Event::Report { at, pid, bytes } = event {
             let names = &self.names;

@@ -17,6 +17,7 @@ pub mod pcsc;
 pub mod runs;
 pub mod sessions;
 mod sql;
+mod sqlite;
 mod triggers;
 
 pub use adb::{Phones, fuzz as fuzz_adb};
@@ -31,3 +32,4 @@ pub use functions::{Functions, Returned};
 pub use runs::TestRuns;
 pub use sessions::{Resumed, Sessions};
 pub use sql::{fuzz_mysql, fuzz_postgres};
+pub use sqlite::Sqlite;

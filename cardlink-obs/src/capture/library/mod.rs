@@ -1,5 +1,5 @@
 //! Probes in the programs and libraries of targets: in TLS libraries, for plaintext where nobody has the key or the key is not
-//! enough, and in functions that the user named.
+//! enough, in SQLite, in functions that the user named, and where tests are told.
 //!
 //! They cost the target far more than the hooks of system calls, so they go only onto targets, and only when they are
 //! wanted. A process that a target forks needs its own; until it has them its calls are missed.
@@ -8,7 +8,9 @@ mod detach;
 mod environment;
 mod functions;
 mod image;
+mod inside;
 mod mapped;
+mod pace;
 mod plan;
 mod planner;
 mod probed;
@@ -16,10 +18,12 @@ mod programs;
 mod prologue;
 mod site;
 mod sought;
+mod sqlite;
 pub mod trial;
 
 pub use environment::{Environments, TestMode};
 pub use functions::Library;
+pub use inside::{Inside, Wanted};
 pub use plan::Plan;
 pub use probed::{LibraryVerdict, Report};
 pub use site::Site;
@@ -29,6 +33,7 @@ use super::{
     loader::{Kernel, KernelSettings, LoadError},
     probes::Verdict,
 };
+use crate::event::ProcessOrigin;
 use cardlink_obs_common::{SessionKey, SessionState};
 use detach::Detacher;
 use mapped::{FileId, Mapped};
@@ -52,8 +57,22 @@ pub enum LibraryMode {
     On,
 }
 
+/// When SQLite is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SqliteMode {
+    /// Never.
+    #[default]
+    Off,
+    /// In targets that have its library, as long as they do not step too fast.
+    Auto,
+    /// In programs that it is linked into, too, and however fast they are.
+    On,
+}
+
 /// Between two looks at what a process has mapped, nanoseconds: short after it came, then longer.
 const FIRST_LOOK: u64 = 5_000_000;
+/// Most children become another program at once: probes for so short a time only cost.
+const FORKED_LOOK: u64 = 100_000_000;
 const LAST_LOOK: u64 = 10_000_000_000;
 
 /// Looks at the beginning, each of which waits for the files that the one before found.
@@ -65,6 +84,8 @@ pub struct Libraries {
     mode: LibraryMode,
     /// Names of targets that need them.
     needed: HashSet<String>,
+    /// How long after a fork a child is looked at first, nanoseconds.
+    after_fork: u64,
     /// Of TLS libraries.
     sessions: Option<SessionMap>,
     /// Files that lack what should be in them, as far as that was told.
@@ -98,6 +119,14 @@ impl Libraries {
         Self::new(Sought::Functions(named), mode, None)
     }
 
+    /// Those in SQLite.
+    pub fn sqlite(mode: SqliteMode) -> Self {
+        let when = if mode == SqliteMode::Off { LibraryMode::Off } else { LibraryMode::On };
+        let mut new = Self::new(Sought::Sqlite { programs: mode == SqliteMode::On }, when, None);
+        new.after_fork = FORKED_LOOK;
+        new
+    }
+
     fn new(sought: Sought, mode: LibraryMode, sessions: Option<SessionMap>) -> Self {
         if mode != LibraryMode::Off {
             raise_descriptor_limit();
@@ -105,6 +134,7 @@ impl Libraries {
         Self {
             mode,
             needed: HashSet::new(),
+            after_fork: 0,
             sessions,
             planner: Planner::new(sought.clone()),
             sought,
@@ -116,11 +146,12 @@ impl Libraries {
     }
 
     /// A process is watched from now on, or became another program: its libraries are looked for, now and for a while.
-    pub fn came(&mut self, kernel: &mut Kernel, pid: u32, name: &str, now: u64) {
+    pub fn came(&mut self, kernel: &mut Kernel, pid: u32, name: &str, origin: ProcessOrigin, now: u64) {
         if self.mode == LibraryMode::On || self.needed.contains(name) {
             self.left(pid);
-            self.targets
-                .insert(pid, TargetLibraries { next_look: now, wait: FIRST_LOOK, ..TargetLibraries::default() });
+            let forked = matches!(origin, ProcessOrigin::Forked { .. });
+            let next_look = if forked { now.saturating_add(self.after_fork) } else { now };
+            self.targets.insert(pid, TargetLibraries { next_look, wait: FIRST_LOOK, ..TargetLibraries::default() });
             self.look(kernel, now);
         }
     }
@@ -305,7 +336,7 @@ impl Tryout {
 
     /// Attaches all probes to a process, says what became of it, and detaches them.
     pub fn on(&mut self, pid: u32) -> Vec<Finding> {
-        self.libraries.came(&mut self.kernel, pid, "", 0);
+        self.libraries.came(&mut self.kernel, pid, "", ProcessOrigin::Found, 0);
         self.libraries.settle(&mut self.kernel, 0);
         let owned = |report: Report<'_>| Finding {
             file: report.file.to_owned(),

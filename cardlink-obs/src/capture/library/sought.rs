@@ -7,6 +7,7 @@ use super::{
     plan::Plan,
     prologue,
     site::Site,
+    sqlite,
 };
 use crate::capture::probes::Family;
 use std::{str::FromStr, sync::Arc};
@@ -18,6 +19,11 @@ pub enum Sought {
     Tls,
     /// Functions that the user named.
     Functions(Arc<[Named]>),
+    /// SQLite.
+    Sqlite {
+        /// In programs, too, that it is linked into.
+        programs: bool,
+    },
 }
 
 /// A function that the user named: `FUNCTION`, or `FILE:FUNCTION`.
@@ -82,6 +88,7 @@ impl Sought {
         match self {
             Self::Tls => file.program || Library::ALL.iter().any(|library| file.name.starts_with(library.file())),
             Self::Functions(all) => all.iter().any(|named| named.is_in(file)),
+            Self::Sqlite { programs } => sqlite::may_be_in(file, *programs),
         }
     }
 
@@ -90,6 +97,7 @@ impl Sought {
         match self {
             Self::Tls => Plan::of(&file.path),
             Self::Functions(all) => functions(all, file),
+            Self::Sqlite { .. } => sqlite::plan(&file.path),
         }
     }
 
@@ -97,6 +105,7 @@ impl Sought {
         match self {
             Self::Tls => Family::Library,
             Self::Functions(_) => Family::Function,
+            Self::Sqlite { .. } => Family::Sqlite,
         }
     }
 
@@ -105,6 +114,7 @@ impl Sought {
         match self {
             Self::Tls => ("library_enter", "library_return"),
             Self::Functions(_) => ("function_enter", "function_return"),
+            Self::Sqlite { .. } => ("sqlite_enter", "sqlite_return"),
         }
     }
 }

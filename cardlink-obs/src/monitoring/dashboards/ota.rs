@@ -234,5 +234,16 @@ pub const DASHBOARD: Dashboard = Dashboard {
             &[q("sum by (query_type) (rate(cardlink_db_rows_total{@T}[$__rate_interval]))", "{{query_type}}")],
         )
         .about("Rows that statements returned or changed."),
+        panel(
+            Lines,
+            "The program's own time within queries",
+            Unit::Share,
+            8,
+            &[q(
+                "sum by (target, query_type) (rate(cardlink_db_program_time_seconds_total{@T}[$__rate_interval]))",
+                "{{target}} {{query_type}}",
+            )],
+        )
+        .about("Time between the parts of results that a program fetches row by row: then it is the program that is slow, not the database."),
     ],
 };

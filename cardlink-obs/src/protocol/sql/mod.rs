@@ -4,6 +4,7 @@
 
 mod mask;
 mod sender;
+mod sqlite;
 mod sqlstate;
 mod statement;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 pub use mask::Masker;
 pub use sender::Sender;
+pub use sqlite::SqliteCode;
 pub use sqlstate::error_class;
 pub use statement::{Dialect, OTHER, Statement, by_tag, statements};
 

@@ -18,6 +18,7 @@ pub(super) fn query(query: &Query, clock: &WallClock) -> Value {
             "table": query.table.as_deref(),
             "started": clock.iso(query.start),
             "duration": query.took.map(seconds),
+            "between": seconds(query.between()),
             "rows": query.rows,
             "error": query.error.as_ref().map(error),
             "counted_elsewhere": query.counted_elsewhere,

@@ -68,6 +68,8 @@ impl Databases {
         if let Some(took) = query.took {
             registry.observe(&table::DB_QUERY_DURATION, &[target, system, operation, &name], took.as_secs_f64());
         }
+        let between = query.between().as_secs_f64();
+        registry.add(&table::DB_PROGRAM_TIME, &[target, system, operation, &name], between);
         registry.add(&table::DB_ROWS, &[target, system, operation, &name], query.rows.unwrap_or(0) as f64);
     }
 
@@ -115,7 +117,7 @@ impl Databases {
     fn opened(&mut self, number: u64, told: &DatabaseConnection, target: &str, registry: &Registry) {
         let system = told.system.as_str();
         let active = !told.counted_elsewhere;
-        let pool = (told.role == Role::Client).then_some("idle");
+        let pool = (told.role == Role::Client && !told.system.is_embedded()).then_some("idle");
         let counted = Counted { target: target.to_owned(), system, active, pool };
         if self.open.insert(number, counted).is_some() {
             return;

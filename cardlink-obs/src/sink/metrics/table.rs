@@ -109,6 +109,8 @@ metrics! {
     DB_QUERY_DURATION: Kind::Histogram(QUERY_BUCKETS), "cardlink_db_query_duration_seconds"
         ["target", "db_system", "query_type", "table"]
         "From the first byte of the request to the last byte of its result.";
+    DB_PROGRAM_TIME: Kind::Counter, "cardlink_db_program_time_seconds_total" ["target", "db_system", "query_type", "table"]
+        "Time that programs spent on other things between the parts of results that they fetched.";
     DB_ROWS: Kind::Counter, "cardlink_db_rows_total" ["target", "db_system", "query_type", "table"]
         "Rows that statements returned or changed.";
     DB_POOL: Kind::Gauge, "cardlink_db_pool_connections" ["target", "db_system", "state"]
@@ -148,7 +150,7 @@ metrics! {
     OWN_RECEIVED: Kind::Counter, "cardlink_obs_received_events_total" ["fate"]
         "Events that reached the agent (decoded, undecodable), and runs of probes that the kernel skipped (missed).";
     OWN_INCOMPLETE: Kind::Counter, "cardlink_obs_incomplete_total" ["source"]
-        "Losses that were noticed, by what lost bytes: tls, at, tcp, pcsc, or the ring as a whole.";
+        "Losses that were noticed, by what lost bytes: tls, at, tcp, pcsc, sqlite (let go of), or the ring as a whole.";
     OWN_PROBE_STATUS: Kind::Gauge, "cardlink_obs_probe_status" ["probe", "status"]
         "1 for the verdict of each probe: ok, unsupported, not_applicable or broken.";
     OWN_PROBE_COST: Kind::Counter, "cardlink_obs_probe_cost_seconds_total" ["probe"]

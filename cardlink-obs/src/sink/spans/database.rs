@@ -30,6 +30,7 @@ pub fn query(query: &Query, context: Context) -> Span {
         into.put("process.executable.name", query.process.comm.to_string());
     }
     into.put_some("cardlink.db.took", query.took);
+    into.put_some("cardlink.db.between", Some(query.between()).filter(|between| !between.is_zero()));
     if let Some(error) = &query.error {
         if error.code.is_empty() {
             into.put("error.type", error.class);

@@ -1,15 +1,21 @@
 //! Statements and connections of databases, for people.
 
-use super::{BAD, DIM, GOOD, Text, WARN, duration};
+use super::{BAD, DIM, GOOD, Heading, SAME, Text, WARN, duration};
 use crate::observation::{Connection, DatabaseChange, DatabaseConnection, DatabaseError, Process, Query, Stamp};
 use std::io::{self, Write};
 
 impl<W: Write> Text<W> {
     fn database_heading(&mut self, at: Stamp, connection: Option<&Connection>, process: &Process) -> io::Result<()> {
+        // SQLite is in the program: there is nobody at the other end.
+        let connection = connection.filter(|connection| connection.local.is_some() || connection.peer.is_some());
         if let Some(connection) = connection {
             return self.connection_heading(at, connection);
         }
-        self.heading = None;
+        let about = Heading::Device(process.pid, String::from("database"));
+        if self.heading.as_ref().is_some_and(|(heading, said)| *heading == about && at.since(*said) < SAME) {
+            return Ok(());
+        }
+        self.heading = Some((about, at));
         writeln!(self.out, "{} {}({})", self.clock.time_of_day(at), process.comm, process.pid)
     }
 
@@ -19,7 +25,10 @@ impl<W: Write> Text<W> {
             Some(table) => format!("{} {table}", query.operation),
             None => query.operation.to_owned(),
         };
-        let took = query.took.map_or_else(|| String::from("beginning not seen"), duration);
+        let mut took = query.took.map_or_else(|| String::from("beginning not seen"), duration);
+        if query.between() > query.took.unwrap_or_default() {
+            took = format!("{took} (+ {} of the program's own)", duration(query.between()));
+        }
         let rows = match query.rows {
             None => String::new(),
             Some(1) => String::from("   1 row"),

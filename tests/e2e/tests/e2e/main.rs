@@ -33,6 +33,7 @@ mod secrets;
 mod service;
 mod session_recordings;
 mod sessions;
+mod sqlite;
 mod targets;
 mod test_runs;
 mod truth;
