@@ -125,7 +125,7 @@ impl Talk {
                     self.find_worded(FindingKind::LooseHeader, note.as_str(), note.sentence(), at, out);
                 }
                 Note::UnknownScriptStatus | Note::BadResume | Note::BadTargetedApplication | Note::UnknownVersion => {
-                    self.find_worded(FindingKind::BadHeader, note.as_str(), note.sentence(), at, out)
+                    self.find_worded(FindingKind::BadHeader, note.as_str(), note.sentence(), at, out);
                 }
             }
         }

@@ -59,6 +59,7 @@ pub enum Tap {
 
 /// Reads one connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that was found out, in any combination")]
 pub struct Content {
     connection: Arc<Connection>,
     settings: Settings,

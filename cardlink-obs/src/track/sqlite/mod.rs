@@ -51,6 +51,7 @@ struct Prepared {
 }
 
 /// A statement that ended.
+#[derive(Debug, Clone, Copy)]
 struct Ended {
     start: Stamp,
     end: Stamp,
