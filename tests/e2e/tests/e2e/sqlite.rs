@@ -10,7 +10,10 @@ use cardlink_e2e::{
     trace,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 /// Planted in literals, comments, parameters and rows: none of it may leave the decoder.
 const PLANTED: &str = "pl4nted";
@@ -24,13 +27,13 @@ fn count(page: &Page, name: &str, labels: &[(&str, &str)]) -> u64 {
 
 /// Statements by type, with whatever result; a type of which there was none is none.
 fn counted(page: &Page) -> BTreeMap<String, u64> {
-    let mut all = BTreeMap::new();
-    for sample in page.series(QUERIES, &[("db_system", "sqlite")]) {
-        if sample.value > 0.0 {
-            *all.entry(sample.label("query_type").to_owned()).or_default() += sample.value as u64;
-        }
-    }
-    all
+    let types: BTreeSet<&str> =
+        page.series(QUERIES, &[("db_system", "sqlite")]).map(|sample| sample.label("query_type")).collect();
+    types
+        .into_iter()
+        .map(|query_type| (query_type.to_owned(), count(page, QUERIES, &[("query_type", query_type)])))
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }
 
 /// Waits until a target has its probes.
