@@ -344,7 +344,7 @@ pub mod mode {
     pub const BYTES: u8 = 3;
     /// HTTP in the clear: every byte.
     pub const HTTP: u8 = 4;
-    /// What is known by its first bytes and told whole: requests to an adb server, and sessions of PostgreSQL.
+    /// What is known by its first bytes and told whole: requests to an adb server, and sessions of PostgreSQL and MySQL.
     pub const WHOLE: u8 = 5;
 }
 

@@ -25,14 +25,17 @@ const OTHER_BYTES: u32 = 32_768;
 const HTTP_STARTS: [[u8; 4]; 2] = [*b"POST", *b"HTTP"];
 /// How a request to the adb server goes on after the four digits of its length.
 const ADB_REQUEST: [u8; 4] = *b"host";
-// PostgreSQL's StartupMessage has the version, 3.x, after its length; its requests for encryption have 1234 and a number from 5678
-// on (PostgreSQL documentation, "Message Formats").
+// A server of MySQL greets with a length below 512, the number 0, 10 for the version of the handshake, and its own version as a
+// text (MySQL documentation, "Protocol::HandshakeV10"). PostgreSQL's StartupMessage has the version, 3.x, after its length; its
+// requests for encryption have 1234 and a number from 5678 on (PostgreSQL documentation, "Message Formats").
 
 /// Events that one buffer may become.
 const MAX_PIECES: u64 = 16;
 
 /// Content types of TLS records (RFC 8446 §5.1): a stream that was open before may begin with any of them.
 const TLS_RECORDS: core::ops::RangeInclusive<u8> = 20..=23;
+/// The major version that follows.
+const TLS_MAJOR: u8 = 3;
 
 /// A finished read or write.
 pub struct Transfer {
@@ -148,11 +151,11 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
         let first = unsafe { bpf_probe_read_user(address as *const [u8; 4]) }.unwrap_or([0; 4]);
         // SAFETY: as above; the first byte alone may be all there is.
         let kind = unsafe { bpf_probe_read_user(address as *const u8) }.unwrap_or(0);
-        state.mode = if TLS_RECORDS.contains(&kind) {
+        state.mode = if TLS_RECORDS.contains(&kind) && (len < 4 || first[1] == TLS_MAJOR) {
             mode::TLS
         } else if len >= 4 && (first == HTTP_STARTS[0] || first == HTTP_STARTS[1]) {
             mode::HTTP
-        } else if len >= 8 && (first[0].is_ascii_hexdigit() || (first[0] == 0 && first[1] == 0)) && is_known(address) {
+        } else if len >= 8 && is_known(first, address) {
             mode::WHOLE
         } else {
             mode::OTHER
@@ -207,14 +210,18 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     tell(header, address, len, limit);
 }
 
-/// Whether the first bytes, after those of a length, are those of a request to the adb server or of a session of PostgreSQL.
+/// Whether the first bytes are those of a request to the adb server, or of a session of PostgreSQL or MySQL.
 #[inline(always)]
-fn is_known(address: u64) -> bool {
+fn is_known(first: [u8; 4], address: u64) -> bool {
     // SAFETY: the helper checks the address.
     let word = unsafe { bpf_probe_read_user((address + 4) as *const [u8; 4]) }.unwrap_or([0; 4]);
-    word == ADB_REQUEST
-        || (word[0] == 0 && word[1] == 3 && word[2] == 0)
-        || (word[0] == 4 && word[1] == 210 && word[2] == 22)
+    if first[0].is_ascii_hexdigit() && word == ADB_REQUEST {
+        return true;
+    }
+    if first[0] == 0 && first[1] == 0 {
+        return (word[0] == 0 && word[1] == 3 && word[2] == 0) || (word[0] == 4 && word[1] == 210 && word[2] == 22);
+    }
+    first[1] < 2 && first[2] == 0 && first[3] == 0 && word[0] == 10 && word[1].is_ascii_digit()
 }
 
 /// What the agent wants of a stream: 0 when it has not said.

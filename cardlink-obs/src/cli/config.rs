@@ -221,7 +221,13 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
             place: place.clone(),
         })
     });
-    settings.chain(checks).collect()
+    // What is named may be an identity: only how many there are.
+    let names = (!loaded.config.names.is_empty()).then(|| Row {
+        key: String::from("names"),
+        value: Value::from(format!("{} aliases", loaded.config.names.len())),
+        place: loaded.names.clone(),
+    });
+    settings.chain(checks).chain(names).collect()
 }
 
 /// A URL without the password in it.

@@ -128,7 +128,10 @@ const LABELS: &[(&str, &str)] = &[
         "Handshakes: `success`, `failed`. AT commands: see [AT commands](at.md#results). Of adb: [results](devices.md#operations). Statements: `ok`, or the [class of the error](databases.md#errors).",
     ),
     ("operation", "What the adb server was asked for ([operations](devices.md#operations))."),
-    ("db_system", "`postgresql`."),
+    (
+        "db_system",
+        "`postgresql`, `mariadb`, or `mysql` for what speaks MySQL's protocol and has not said that it is MariaDB.",
+    ),
     (
         "query_type",
         "What a statement does, by its first word: `SELECT`, `INSERT`, …; `OTHER` for what is not known. At most 66.",

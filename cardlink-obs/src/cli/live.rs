@@ -225,8 +225,23 @@ pub fn pipeline_settings(config: &Config, vault: &Arc<Vault>, plaintext: Plainte
     }
 }
 
-/// The names of identities; without a place for the key the hashes hold for this run only.
-pub fn names(config: &Config, clear: bool) -> Result<Names, CliError> {
+/// The names of identities, with aliases of the configuration and the key file.
+pub fn names(config: &Config, clear: bool, keyring: Option<&Keyring>) -> Result<Names, CliError> {
+    let names = unnamed(config, clear)?;
+    call(&names, config, keyring);
+    Ok(names)
+}
+
+/// Gives the aliases of the configuration, and of comments in the key file where that has none.
+pub fn call(names: &Names, config: &Config, keyring: Option<&Keyring>) {
+    let of_keys = keyring.into_iter().flat_map(Keyring::iter);
+    let of_keys = of_keys.filter_map(|(identity, _, alias)| Some((identity.to_vec(), alias?.to_owned())));
+    let of_config = config.names.iter().map(|(name, alias)| (name.as_bytes().to_vec(), alias.clone()));
+    names.call(of_keys.chain(of_config));
+}
+
+/// Without a place for the key the hashes hold for this run only.
+fn unnamed(config: &Config, clear: bool) -> Result<Names, CliError> {
     let Some(path) = &config.identities.hash_key else { return Ok(Names::with_new_key(clear)?) };
     match Names::with_key_file(path, clear) {
         Ok(names) => Ok(names),

@@ -37,6 +37,27 @@ configuration, or a file of it that cannot be read, changes nothing: the old one
 A first key file needs a restart: without one, the kernel side does not hand on what is encrypted.
 ";
 
+const NAMES: &str = "
+## names
+
+Aliases of cards, modems, readers and phones. They are shown in place of keyed hashes and device names: in the log, the live
+view, JSON, spans, and as the label `device`. *Live.*
+
+```toml
+[names]
+\"psk-3fa9b2c4d5e6\" = \"card in rack 7\"       # by the name that is shown without an alias
+\"agent-0c11d8e92a37\" = \"card in rack 8\"
+\"Quectel EC25 (1f03ab)\" = \"modem A\"
+\"/dev/ttyS0\" = \"modem B\"
+\"8988211000000123456\" = \"card in rack 9\"   # or by the identity, the agent id or the serial number itself
+```
+
+`cardlink-obs id -` tells the name that a value has; with it, nothing secret stands in the file. What is named is in no message, and
+`config show` tells only how many aliases there are. A comment behind a key in the [key file](sessions.md) is an alias, too; `[names]`
+goes before it. With `trace --clear-identities` identities are shown instead. A device that gets an alias while the agent runs has new
+series from then on.
+";
+
 const CHECKS: &str = "
 ## Checks
 
@@ -76,6 +97,7 @@ pub fn page() -> String {
             row(&mut page, setting.name(), setting.kind, Some(setting.default), &meaning);
         }
     }
+    page.push_str(NAMES);
     page.push_str(CHECKS);
     page.push_str("\nEvery check takes:\n\n");
     options(&mut page, COMMON);

@@ -9,6 +9,7 @@ use crate::{
     pipeline::Pipeline,
     protocol::tls::open::Vault,
     server::{Access, Server},
+    sink::names::Names,
     track::Kept,
 };
 use std::{fmt::Display, sync::Arc};
@@ -19,6 +20,8 @@ pub struct Reloader {
     /// What the agent was started with: settings that need a restart are still those.
     pub started: Loaded,
     pub current: Loaded,
+    /// The names that all sinks use.
+    pub names: Names,
     pub logging: Logging,
     pub vault: Arc<Vault>,
     /// The plaintext that a recorder wants.
@@ -53,6 +56,7 @@ impl Reloader {
             Some(_) if !had_keys => restart.push(String::from("sessions.psk_file")),
             keys => self.vault.replace(keys),
         }
+        live::call(&self.names, config, self.vault.keyring().as_deref());
         self.server.access.replace(access);
         self.server.reload_certificate();
         let checks = if config.health.enabled { config.health.checks.as_slice() } else { &[] };

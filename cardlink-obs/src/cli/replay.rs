@@ -12,6 +12,7 @@ use crate::{
     config::{Config, FileChoice},
     observation::Observation,
     pipeline::Pipeline,
+    protocol::tls::open::Keyring,
     sink::{
         Sink,
         metrics::{Metrics, Registry},
@@ -67,6 +68,7 @@ fn ids(header: &Header) -> Ids {
 /// Reads the events of a recording through the pipeline.
 pub struct Player {
     pipeline: Pipeline,
+    keyring: Option<Arc<Keyring>>,
 }
 
 impl Player {
@@ -79,7 +81,8 @@ impl Player {
         }
         let recorded = if header.ciphertext { Kept::Clear } else { Kept::All };
         let plaintext = Plaintext { recorded, tap: Kept::None };
-        Ok(Self { pipeline: Pipeline::new(live::pipeline_settings(config, &vault, plaintext)) })
+        let pipeline = Pipeline::new(live::pipeline_settings(config, &vault, plaintext));
+        Ok(Self { pipeline, keyring: vault.keyring() })
     }
 
     /// Hands out what is told, to the end, or until `take` wants no more. What comes before an error in the file is told,
@@ -117,24 +120,25 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let mut recording = Recording::open(&args.file)?;
     let clock = WallClock::recorded(recording.header.boot_nanos());
     let registry = Arc::new(Registry::new());
+    let mut player = Player::new(&recording.header, config)?;
+    let names = live::names(config, false, player.keyring.as_deref())?;
     let mut sinks: Vec<Box<dyn Sink>> = if args.metrics {
-        vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(live::names(config, false)?))]
+        vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(names.clone()))]
     } else {
-        vec![args.show.sink(clock, live::names(config, false)?)]
+        vec![args.show.sink(clock, names.clone())]
     };
     let sender = match otlp::settings(&loaded)? {
         // Its metrics are of now, and what is read is not.
         Some(settings) if settings.traces.is_some() => {
             let settings = sink_otlp::Settings { metrics: None, ..settings };
             let sender = sink_otlp::start(&settings, Arc::clone(&registry), &recording.header.host)?;
-            let spans = Spans::new(ids(&recording.header), live::names(config, false)?, settings.sampling);
+            let spans = Spans::new(ids(&recording.header), names.clone(), settings.sampling);
             let clock = WallClock::recorded(recording.header.boot_nanos());
             sinks.extend(sender.sink(spans, clock).map(|sink| Box::new(sink.patient()) as Box<dyn Sink>));
             Some(sender)
         }
         _ => None,
     };
-    let mut player = Player::new(&recording.header, config)?;
     let began = Instant::now();
     // What a collector is to get does not depend on who reads what is printed.
     let may_stop = sender.is_none() && !args.metrics;

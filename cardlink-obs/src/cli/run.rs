@@ -83,7 +83,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     if let Some(run) = &mut run {
         run.released(live.released);
     }
-    let names = live::names(&config, false)?;
+    let names = live::names(&config, false, live.vault.keyring().as_deref())?;
     let recorder = config
         .record
         .file
@@ -119,6 +119,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         let spans = Spans::new(ids.clone(), names.clone(), settings.sampling);
         sinks.extend(sender.sink(spans, WallClock::of_this_host()).map(|sink| Box::new(sink) as Box<dyn Sink>));
     }
+    let called = names.clone();
     if args.verbose {
         // It says all that the log would, and more readably.
         sinks.push(Box::new(Text::new(out::stdout(), WallClock::of_this_host(), names, Filter::default())));
@@ -128,6 +129,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let server = Arc::new(server);
     let mut reloader = Reloader {
         inputs,
+        names: called,
         started: loaded.clone(),
         current: loaded,
         logging,

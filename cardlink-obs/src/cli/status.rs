@@ -10,7 +10,7 @@ use crate::{
     client::exposition::Sample,
     health::Status,
     sink::metrics::table::{self, Metric},
-    words::{ProbeCounts, counted},
+    words::{ProbeCounts, counted, whole},
 };
 use anstyle::Style;
 use clap::Args;
@@ -151,7 +151,7 @@ impl Summary {
             writeln!(out)?;
             let mut text = listed(&self.at);
             if self.program_waits > 0.0 {
-                let waits = counted(self.program_waits as u64, "wait", "waits");
+                let waits = counted(whole(self.program_waits), "wait", "waits");
                 text = format!("{text} · {waits} after a complete answer");
             }
             line(out, "AT", &text)?;
@@ -166,14 +166,14 @@ impl Summary {
             "Agent",
             &format!(
                 "{}, {lost} · CPU {:.1} s · {} MiB",
-                counted(self.seen as u64, "event", "events"),
+                counted(whole(self.seen), "event", "events"),
                 self.cpu,
                 mib(self.memory)
             ),
         )?;
         let mut probes = ProbeCounts::default();
         for (verdict, count) in &self.probes {
-            (0..*count as u64).for_each(|_| probes.add(verdict));
+            (0..whole(*count)).for_each(|_| probes.add(verdict));
         }
         line(out, "Probes", &probes.sentence())
     }
@@ -248,12 +248,12 @@ impl Target {
 
     fn print(&self, out: &mut impl Write, name: &str) -> io::Result<()> {
         let bold = Style::new().bold();
-        let processes = counted(self.processes as u64, "process", "processes");
-        let open = counted(self.open as u64, "connection", "connections");
+        let processes = counted(whole(self.processes), "process", "processes");
+        let open = counted(whole(self.open), "connection", "connections");
         let memory = if self.memory > 0.0 { format!(" · {} MiB", mib(self.memory)) } else { String::new() };
         writeln!(out, "{bold}{name}{bold:#} · {processes}{memory} · {open} open")?;
         let failed = total(self.failures.values().copied());
-        let all = counted((self.succeeded + failed) as u64, "handshake", "handshakes");
+        let all = counted(whole(self.succeeded + failed), "handshake", "handshakes");
         let mean = self.mean_seconds.map(|mean| format!(", {} each", time(mean))).unwrap_or_default();
         let why = if failed > 0.0 { format!(" ({})", listed(&self.failures)) } else { String::new() };
         line(out, "TLS", &format!("{all} · {} ok{mean} · {failed} failed{why}", self.succeeded))?;

@@ -165,7 +165,8 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
     let live = live::start(config, words, what)?;
-    let (clock, names) = (WallClock::of_this_host(), live::names(config, args.clear_identities)?);
+    let names = live::names(config, args.clear_identities, live.vault.keyring().as_deref())?;
+    let clock = WallClock::of_this_host();
     let sink = match &args.output {
         Some(path) => args.show.sink_in(path, clock, names)?,
         None => args.show.sink(clock, names),

@@ -218,3 +218,28 @@ fn a_file_that_anybody_can_change_is_refused() {
     let error = Loaded::new(&inputs, std::iter::empty()).expect_err("a refusal").to_string();
     assert!(error.contains("cannot be read: No such file"), "{error}");
 }
+
+#[test]
+fn aliases() {
+    let path = Path::new("a.toml");
+    let loaded = Loaded::of_text(path, "[names]\n\"psk-00\" = \"Rack 7\"\n/dev/x = 1\n");
+    assert!(loaded.is_err(), "a key with slashes needs quotes");
+    let text = "[names]\n\"psk-00\" = \" Rack 7 \"\n\"8988.1\" = \"b\"\n";
+    let loaded = Loaded::of_text(path, text).expect("a configuration");
+    assert_eq!(loaded.config.names.get("psk-00").map(String::as_str), Some("Rack 7"));
+    assert_eq!(loaded.names.to_string(), "a.toml:2");
+    let other = Loaded::of_text(path, "").expect("a configuration");
+    assert_eq!(loaded.changes(&other), ["names"]);
+    for wrong in [
+        "\"secret-identity\" = 1",
+        "\"secret-identity\" = \"\"",
+        "\"secret-identity\" = \"a\\nb\"",
+        "secret-identity.b = \"c\"",
+    ] {
+        let error = Loaded::of_text(path, &format!("[names]\n{wrong}\n")).expect_err("refused").to_string();
+        assert!(error.contains("a.toml:2") && error.contains("1 to 64 letters"), "{error}");
+        assert!(!error.contains("secret-identity"), "{error}");
+    }
+    let changed = set(path, text, &[("names.8988.2", "c")]).expect("a file");
+    assert!(changed.contains("\"8988.2\" = \"c\"") && changed.contains("8988.1"), "{changed}");
+}

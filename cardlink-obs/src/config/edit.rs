@@ -48,6 +48,9 @@ fn kind_of(document: &DocumentMut, key: &str, pairs: &[(&str, &str)]) -> Result<
     if let Some(setting) = settings::find(key) {
         return Ok(setting.kind);
     }
+    if key.strip_prefix("names.").is_some_and(|name| !name.is_empty()) {
+        return Ok(Kind::Text);
+    }
     let unknown = |hint: Option<String>| EditError::Unknown { key: key.to_owned(), hint };
     let Some((name, option)) = key.strip_prefix("health.checks.").and_then(|rest| rest.split_once('.')) else {
         let known = SETTINGS.iter().filter(|setting| !setting.hidden).map(|setting| setting.key);
@@ -69,7 +72,11 @@ fn kind_of(document: &DocumentMut, key: &str, pairs: &[(&str, &str)]) -> Result<
 }
 
 fn put(document: &mut DocumentMut, key: &str, value: &Value) -> Result<(), String> {
-    let mut parts: Vec<&str> = key.split('.').collect();
+    // What is named may have dots in it.
+    let mut parts: Vec<&str> = match key.strip_prefix("names.") {
+        Some(name) => vec!["names", name],
+        None => key.split('.').collect(),
+    };
     let Some(leaf) = parts.pop() else { return Ok(()) };
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
     for part in parts {
@@ -119,6 +126,14 @@ const CHECKS: &str = "
 # `enabled = false`. Others are added under a name of your choice, with their kind.
 ";
 
+const NAMES: &str = "
+[names]
+# Aliases of cards and devices, shown in place of their names: by the name that is shown without one (`cardlink-obs id -`
+# tells it), or by the identity or serial number itself. (live)
+
+#\"psk-0123456789ab\" = \"card in rack 7\"
+";
+
 /// The default file: every setting with what it means.
 pub fn commented() -> String {
     let mut text = String::from(HEAD);
@@ -135,6 +150,7 @@ pub fn commented() -> String {
             checks(&mut text);
         }
     }
+    text.push_str(NAMES);
     text
 }
 

@@ -23,7 +23,13 @@ pub struct File {
     pub values: BTreeMap<&'static str, (Value, usize)>,
     /// By name, with the line of the table.
     pub checks: BTreeMap<String, (CheckConfig, usize)>,
+    /// Aliases of `[names]`, and the line of the first.
+    pub names: BTreeMap<String, String>,
+    pub names_at: Option<usize>,
 }
+
+/// Letters of an alias, at most.
+const LONGEST_ALIAS: usize = 64;
 
 /// Reads the file at `path`.
 pub fn read(path: &Path) -> Result<File, ConfigError> {
@@ -79,13 +85,20 @@ impl Reader<'_> {
     fn document(&mut self, root: &dyn TableLike) {
         for (section, item) in root.iter() {
             let line = self.line(root, section, item);
+            if section == "names" {
+                match item.as_table_like() {
+                    Some(table) => self.names(table),
+                    None => self.fault(line, section, String::from("must be a table: [names]")),
+                }
+                continue;
+            }
             let known = SECTIONS.iter().any(|known| known.name == section);
             match item.as_table_like() {
                 Some(table) if known => self.section(section, table),
                 Some(table) => {
                     // What stands in it may say better what was meant.
                     let first = table.iter().next().map(|(name, _)| format!("{section}.{name}"));
-                    let hint = nearest(section, SECTIONS.iter().map(|known| known.name))
+                    let hint = nearest(section, SECTIONS.iter().map(|known| known.name).chain(["names"]))
                         .or_else(|| nearest(&first?, SETTINGS.iter().map(|known| known.key)));
                     self.unknown(line, section, hint);
                 }
@@ -96,6 +109,23 @@ impl Reader<'_> {
                     let hint = same.or_else(|| nearest(section, SETTINGS.iter().map(|known| known.key)));
                     self.unknown(line, section, hint);
                 }
+            }
+        }
+    }
+
+    /// What is named may be an identity: it is in no message.
+    fn names(&mut self, table: &dyn TableLike) {
+        for (name, item) in table.iter() {
+            let line = self.line(table, name, item);
+            let alias = item.as_str().map(str::trim).filter(|alias| {
+                !alias.is_empty() && alias.chars().count() <= LONGEST_ALIAS && !alias.chars().any(char::is_control)
+            });
+            match alias {
+                Some(alias) if !name.is_empty() => {
+                    self.file.names.insert(name.to_owned(), alias.to_owned());
+                    self.file.names_at.get_or_insert(line);
+                }
+                _ => self.fault(line, "names", format!("must hold names with texts of 1 to {LONGEST_ALIAS} letters")),
             }
         }
     }

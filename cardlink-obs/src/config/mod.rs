@@ -67,6 +67,8 @@ pub struct Loaded {
     pub values: BTreeMap<&'static str, (Value, Place)>,
     /// Where each check comes from, also those that are not enabled.
     pub checks: BTreeMap<String, (CheckConfig, Place)>,
+    /// Where the aliases come from.
+    pub names: Place,
     /// The file that was read.
     pub path: Option<PathBuf>,
     /// Variables that begin with `CARDLINK_OBS_` and mean nothing.
@@ -118,8 +120,10 @@ impl Loaded {
         let mut config = typed(&values)?;
         config.health.checks =
             checks.values().filter(|(check, _)| check.common.enabled).map(|(check, _)| check.clone()).collect();
+        config.names = file.names;
+        let names = file.names_at.map_or(Place::Default, |line| Place::File { path: at, line });
         together(&config, &values)?;
-        Ok(Self { config, values, checks, path, strange })
+        Ok(Self { config, values, checks, names, path, strange })
     }
 
     /// Keys whose values differ, with those of checks.
@@ -130,6 +134,9 @@ impl Loaded {
             .filter(|key| self.values.get(key).map(|(value, _)| value) != other.values.get(key).map(|(value, _)| value))
             .map(str::to_owned)
             .collect();
+        if self.config.names != other.config.names {
+            changed.push(String::from("names"));
+        }
         let of = |loaded: &Self, name: &str| loaded.checks.get(name).map(|(check, _)| check.clone());
         let names: std::collections::BTreeSet<&String> = self.checks.keys().chain(other.checks.keys()).collect();
         changed.extend(

@@ -5,7 +5,7 @@ use super::{
     kind::{duration, percent},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every setting, with its type. The fields are the keys of the table in `settings.rs`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Config {
     pub tracing: Tracing,
     pub record: Record,
     pub identities: Identities,
+    /// Aliases, by name or by what is named.
+    #[serde(skip)]
+    pub names: BTreeMap<String, String>,
     pub alerts: Alerts,
     pub kernel: Kernel,
 }

@@ -7,6 +7,9 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatabaseSystem {
     Postgresql,
+    /// What speaks MySQL's protocol and has not said that it is MariaDB.
+    Mysql,
+    Mariadb,
 }
 
 impl DatabaseSystem {
@@ -14,6 +17,8 @@ impl DatabaseSystem {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgresql => "postgresql",
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
         }
     }
 }
@@ -85,6 +90,8 @@ pub enum DatabaseChange {
     Failed(DatabaseError),
     /// It was for nothing but to ask that a statement of another connection be cancelled.
     CancelRequest,
-    /// It was ready or encrypted, and has ended.
+    /// It was ready, encrypted or compressed, and has ended.
     Closed,
+    /// It can be used, and is compressed: what is asked is not seen.
+    Compressed,
 }

@@ -5,6 +5,7 @@ pub mod apdu;
 pub mod at;
 pub mod http;
 pub mod junit;
+pub mod mysql;
 pub mod pcsc;
 pub mod postgres;
 pub mod pytest;

@@ -2,7 +2,11 @@
 
 use crate::{
     event::{Data, Endpoint, Origin},
-    protocol::postgres::{Opening, PostgresRedactor, Sender, opening},
+    protocol::{
+        mysql::{self, MysqlRedactor},
+        postgres::{self, PostgresRedactor},
+        sql::Sender,
+    },
 };
 
 /// Bytes that are kept until it is known what is spoken.
@@ -20,8 +24,63 @@ pub struct DialogueMask {
 enum State {
     /// The first bytes, and whether they were written.
     Listening(Option<(bool, Vec<u8>)>),
-    Postgres(Box<PostgresRedactor>),
+    Known(Redactor),
     Foreign,
+}
+
+enum Redactor {
+    Postgres(Box<PostgresRedactor>),
+    Mysql(Box<MysqlRedactor>),
+}
+
+/// What the first bytes are.
+enum Opening {
+    /// The first of a session, by this sender.
+    Start(Sender, Redactor),
+    More,
+    /// Of a session under way.
+    UnderWay(Sender, Redactor),
+    Other,
+}
+
+fn opening(bytes: &[u8], from_start: bool) -> Opening {
+    let postgres = || Redactor::Postgres(Box::new(PostgresRedactor::new(from_start)));
+    let mut more = false;
+    match postgres::opening(bytes, from_start) {
+        postgres::Opening::Start => return Opening::Start(Sender::Client, postgres()),
+        postgres::Opening::UnderWay(sender) => return Opening::UnderWay(sender, postgres()),
+        postgres::Opening::More => more = true,
+        postgres::Opening::Other => {}
+    }
+    let mut mysql = MysqlRedactor::new(from_start);
+    match mysql::opening(bytes, from_start) {
+        mysql::Opening::Start => return Opening::Start(Sender::Server, Redactor::Mysql(Box::new(mysql))),
+        mysql::Opening::UnderWay(sender) => {
+            if sender == Sender::Server {
+                mysql.lose_server();
+            }
+            return Opening::UnderWay(sender, Redactor::Mysql(Box::new(mysql)));
+        }
+        mysql::Opening::More => more = true,
+        mysql::Opening::Other => {}
+    }
+    if more { Opening::More } else { Opening::Other }
+}
+
+impl Redactor {
+    fn mask(&mut self, sender: Sender, bytes: &mut [u8]) {
+        match self {
+            Self::Postgres(redactor) => redactor.mask(sender, bytes),
+            Self::Mysql(redactor) => redactor.mask(sender, bytes),
+        }
+    }
+
+    fn hole(&mut self, sender: Sender, len: u64) {
+        match self {
+            Self::Postgres(redactor) => redactor.hole(sender, len),
+            Self::Mysql(redactor) => redactor.hole(sender, len),
+        }
+    }
 }
 
 impl DialogueMask {
@@ -54,7 +113,7 @@ impl DialogueMask {
             // They are too few to hold anything but the beginning of a length.
             return *write == data.write;
         }
-        let Self { state: State::Postgres(redactor), client_writes, next, .. } = self else { return false };
+        let Self { state: State::Known(redactor), client_writes, next, .. } = self else { return false };
         let sender = if *client_writes == Some(data.write) { Sender::Client } else { Sender::Server };
         let [read, written] = next;
         let next = if data.write { written } else { read };
@@ -77,27 +136,30 @@ impl DialogueMask {
     fn listen(&mut self, data: &Data<'_>, mut before: Vec<u8>, bytes: &[u8]) {
         let (write, heard) = (data.write, before.len());
         before.extend(bytes.iter().take(1 << 16));
-        let found = opening(&before, self.from_start);
-        self.state = match found {
-            Opening::Start if self.client_writes.is_none_or(|writes| writes == write) => {
-                self.client_writes = Some(write);
-                let mut redactor = PostgresRedactor::new(true);
+        self.state = match opening(&before, self.from_start) {
+            Opening::Start(sender, mut redactor) if self.client_writes.is_none_or(|is| is == writes(sender, write)) => {
+                self.client_writes = Some(writes(sender, write));
                 before.truncate(heard);
-                redactor.mask(Sender::Client, &mut before);
-                State::Postgres(Box::new(redactor))
+                redactor.mask(sender, &mut before);
+                State::Known(redactor)
             }
-            Opening::UnderWay(sender) => {
-                self.client_writes.get_or_insert(write == (sender == Sender::Client));
-                State::Postgres(Box::new(PostgresRedactor::new(false)))
+            Opening::UnderWay(sender, redactor) => {
+                self.client_writes.get_or_insert(writes(sender, write));
+                State::Known(redactor)
             }
             Opening::More if before.len() < HEARD => {
                 self.next = if write { [0, before.len() as u64] } else { [before.len() as u64, 0] };
                 State::Listening(Some((write, before)))
             }
-            Opening::Start | Opening::More | Opening::Other => State::Foreign,
+            Opening::Start(..) | Opening::More | Opening::Other => State::Foreign,
         };
-        if matches!(self.state, State::Postgres(_)) && heard == 0 {
+        if matches!(self.state, State::Known(_)) && heard == 0 {
             self.next = if write { [0, data.offset] } else { [data.offset, 0] };
         }
     }
+}
+
+/// Whether the client's bytes are written, when those of `sender` are, or are not.
+fn writes(sender: Sender, write: bool) -> bool {
+    write == (sender == Sender::Client)
 }

@@ -1,6 +1,7 @@
 //! What becomes of observations: metrics, traces, live view, JSON, recording. The only code that knows prometheus and
 //! opentelemetry.
 
+pub mod aliases;
 mod dialogue_mask;
 pub mod json;
 pub mod log;

@@ -1,9 +1,11 @@
 //! Names for what must not be shown as it is: an alias, or a keyed hash that two nights have in common.
 
+use super::aliases::Aliases;
 use crate::observation::{AgentId, Device, PskIdentity, SerialNumber, TestParameters};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     fs, io,
     io::{Read as _, Write as _},
@@ -32,6 +34,7 @@ pub const MASKED_AGENT: u8 = b'~';
 pub struct Names {
     key: [u8; KEY_BYTES],
     clear: bool,
+    aliases: Aliases,
 }
 
 impl std::fmt::Debug for Names {
@@ -50,7 +53,7 @@ impl Names {
                 }
                 let mut key = [0; KEY_BYTES];
                 file.read_exact(&mut key)?;
-                Ok(Self { key, clear })
+                Ok(Self { key, clear, aliases: Aliases::default() })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(parent) = path.parent() {
@@ -69,32 +72,47 @@ impl Names {
     pub fn with_new_key(clear: bool) -> io::Result<Self> {
         let mut key = [0; KEY_BYTES];
         fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-        Ok(Self { key, clear })
+        Ok(Self { key, clear, aliases: Aliases::default() })
     }
 
-    /// The name of a PSK identity: itself when asked for in clear, else a keyed hash.
-    pub fn identity(&self, identity: &PskIdentity) -> String {
-        let bytes = identity.expose();
-        if bytes.first() == Some(&MASKED) {
-            return shown(bytes.get(1..).unwrap_or_default());
+    /// Gives aliases, in place of those before: to what is shown under a name, or to an identity, an agent id or a serial number
+    /// itself. The last one of a name counts. Clones have them, too.
+    pub fn call(&self, aliases: impl Iterator<Item = (Vec<u8>, String)>) {
+        let mut table = HashMap::new();
+        for (name, alias) in aliases {
+            if let Ok(text) = std::str::from_utf8(&name) {
+                table.insert(text.to_owned(), alias.clone());
+            }
+            table.insert(self.hash_of_serial(&name), alias.clone());
+            table.insert(self.hash_of_agent(&name), alias.clone());
+            table.insert(self.hash_of_identity(&name), alias);
         }
-        if self.clear {
-            return String::from_utf8_lossy(bytes)
-                .chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-                .collect();
-        }
+        self.aliases.replace(table);
+    }
+
+    fn called(&self, name: String) -> String {
+        self.aliases.of(&name).unwrap_or(name)
+    }
+
+    fn hash_of_identity(&self, bytes: &[u8]) -> String {
         let room = bytes.len().saturating_sub(1);
         shown(self.hash(bytes).get(..room.min(SHOWN)).unwrap_or_default())
     }
 
-    /// The name of an agent id: itself when asked for in clear, else a keyed hash.
-    pub fn agent(&self, agent: &AgentId) -> String {
-        let bytes = agent.expose();
-        let shown =
-            |digits: &[u8]| format!("agent-{}", String::from_utf8_lossy(digits.get(..2 * SHOWN).unwrap_or(digits)));
-        if let Some((&MASKED_AGENT, digits)) = bytes.split_first() {
-            return shown(digits);
+    fn hash_of_agent(&self, bytes: &[u8]) -> String {
+        shown_agent(self.mask_agent(bytes).get(1..).unwrap_or_default())
+    }
+
+    /// As many digits as a recording has room for, so that a replay gives the same.
+    fn hash_of_serial(&self, bytes: &[u8]) -> String {
+        shown_serial(self.mask_serial(bytes).get(1..).unwrap_or_default())
+    }
+
+    /// The name of a PSK identity: itself when asked for in clear, else its alias, else a keyed hash.
+    pub fn identity(&self, identity: &PskIdentity) -> String {
+        let bytes = identity.expose();
+        if bytes.first() == Some(&MASKED) {
+            return self.called(shown(bytes.get(1..).unwrap_or_default()));
         }
         if self.clear {
             return String::from_utf8_lossy(bytes)
@@ -102,31 +120,48 @@ impl Names {
                 .map(|c| if c.is_control() { '\u{fffd}' } else { c })
                 .collect();
         }
-        shown(self.mask_agent(bytes).get(1..).unwrap_or_default())
+        self.called(self.hash_of_identity(bytes))
     }
 
-    /// The name of a device: with a keyed hash in place of its serial number, or with the number itself when asked for in
+    /// The name of an agent id: itself when asked for in clear, else its alias, else a keyed hash.
+    pub fn agent(&self, agent: &AgentId) -> String {
+        let bytes = agent.expose();
+        if let Some((&MASKED_AGENT, digits)) = bytes.split_first() {
+            return self.called(shown_agent(digits));
+        }
+        if self.clear {
+            return String::from_utf8_lossy(bytes)
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect();
+        }
+        self.called(self.hash_of_agent(bytes))
+    }
+
+    /// The name of a device: its alias, else with a keyed hash in place of its serial number, or with the number itself when asked for in
     /// clear.
     pub fn device(&self, device: &Device) -> String {
-        match device.serial.as_ref().map(|serial| self.serial(serial)) {
-            Some(serial) if device.name.is_empty() => serial,
+        let serial = device.serial.as_ref().map(|serial| self.serial(serial));
+        let name = match &serial {
+            Some(serial) if device.name.is_empty() => serial.clone(),
             Some(serial) => format!("{} ({serial})", device.name),
             None => device.name.to_string(),
+        };
+        if self.clear {
+            return name;
         }
+        self.aliases.of(&name).or_else(|| self.aliases.of(&serial?)).unwrap_or(name)
     }
 
     /// The name of a serial number.
     pub fn serial(&self, serial: &SerialNumber) -> String {
         let bytes = serial.expose();
-        let shown =
-            |digits: &[u8]| String::from_utf8_lossy(digits.get(..SHOWN_OF_SERIAL).unwrap_or(digits)).into_owned();
         match bytes.split_first() {
-            Some((&MASKED_AGENT, digits)) => shown(digits),
+            Some((&MASKED_AGENT, digits)) => shown_serial(digits),
             _ if self.clear => {
                 String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
             }
-            // As many digits as a recording has room for, so that a replay gives the same.
-            _ => shown(self.mask_serial(bytes).get(1..).unwrap_or_default()),
+            _ => self.hash_of_serial(bytes),
         }
     }
 
@@ -175,6 +210,14 @@ impl Names {
         mac.update(bytes);
         mac.finalize().into_bytes().into()
     }
+}
+
+fn shown_agent(digits: &[u8]) -> String {
+    format!("agent-{}", String::from_utf8_lossy(digits.get(..2 * SHOWN).unwrap_or(digits)))
+}
+
+fn shown_serial(digits: &[u8]) -> String {
+    String::from_utf8_lossy(digits.get(..SHOWN_OF_SERIAL).unwrap_or(digits)).into_owned()
 }
 
 fn shown(hash: &[u8]) -> String {

@@ -30,4 +30,4 @@ pub use dialogue::{Dialogues, Settings as DialogueSettings};
 pub use functions::{Functions, Returned};
 pub use runs::TestRuns;
 pub use sessions::{Resumed, Sessions};
-pub use sql::fuzz_postgres;
+pub use sql::{fuzz_mysql, fuzz_postgres};

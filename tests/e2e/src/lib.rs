@@ -10,6 +10,7 @@ pub mod collector;
 pub mod conversation;
 pub mod echo;
 pub mod http;
+pub mod mariadb;
 pub mod page;
 pub mod peers;
 pub mod place;

@@ -4,7 +4,7 @@ use crate::{
     client::{Deadline, certificate},
     health::{Check, Facts, Verdict},
     sink::metrics::table,
-    words::{ProbeCounts, counted},
+    words::{ProbeCounts, counted, whole},
 };
 use certificate::Validity;
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ impl Check for Process {
             .collect();
         let gone: Vec<&str> =
             targets.iter().filter(|(_, count)| *count <= 0.0).map(|(name, _)| name.as_str()).collect();
-        let processes = targets.iter().map(|(_, count)| *count as u64).sum();
+        let processes = targets.iter().map(|(_, count)| whole(*count)).sum();
         if targets.is_empty() {
             Verdict::degraded("no target has come yet")
         } else if gone.len() == targets.len() {

@@ -1,13 +1,7 @@
 //! Where messages begin and end.
 
+use crate::protocol::sql::Sender;
 use std::ops::Range;
-
-/// Who sent something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sender {
-    Client,
-    Server,
-}
 
 /// Kinds of messages without a type byte: those that a client opens with. No type byte has these values.
 pub mod request {

@@ -1,6 +1,7 @@
 //! Messages, with as much of what is in them as is read.
 
-use super::frame::{Frames, Piece, Sender, answer, client};
+use super::Sender;
+use super::frame::{Frames, Piece, answer, client};
 use std::hash::{DefaultHasher, Hasher as _};
 
 /// Bytes of a text that are kept, with the name before it.

@@ -10,10 +10,12 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{Frames, Head, Piece, Sender, answer, client, request};
+pub use frame::{Frames, Head, Piece, answer, client, request};
 pub use message::{Fault, Message, Messages, Tag, Told, name_hash, named, two_names};
 pub use recognise::{Opening, opening};
 pub use redact::PostgresRedactor;
+
+pub use super::sql::Sender;
 
 /// Entry for a fuzzer: a script of bytes and holes of both directions. Whatever they are, the pieces of a chunk lie in order in
 /// it, and a masked stream is taken apart as the original is.

@@ -1,6 +1,7 @@
 //! Whether the first bytes of a connection are PostgreSQL's.
 
-use super::frame::{Sender, answer, client, head, opening as request};
+use super::Sender;
+use super::frame::{answer, client, head, opening as request};
 
 /// What some bytes at the beginning of what is seen of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Masks a connection for a recording: keeps what the decoder reads, and of that no literals.
 
-use super::frame::{Frames, Piece, Sender, answer, client};
+use super::Sender;
+use super::frame::{Frames, Piece, answer, client};
 use crate::protocol::sql::{Dialect, Masker};
 
 /// Masks both directions of one connection.

@@ -3,12 +3,14 @@
 //! A text is masked before it is read ([`Masker`]), live as well as in a recording: what stands in literals cannot leave.
 
 mod mask;
+mod sender;
 mod sqlstate;
 mod statement;
 #[cfg(test)]
 mod tests;
 
 pub use mask::Masker;
+pub use sender::Sender;
 pub use sqlstate::error_class;
 pub use statement::{Dialect, OTHER, Statement, by_tag, statements};
 

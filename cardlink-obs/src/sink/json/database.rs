@@ -30,6 +30,7 @@ pub(super) fn connection(told: &DatabaseConnection, clock: &WallClock) -> Value 
     let (event, after, fault) = match &told.change {
         DatabaseChange::Ready { after } => ("ready", after.map(seconds), None),
         DatabaseChange::Encrypted => ("encrypted", None, None),
+        DatabaseChange::Compressed => ("compressed", None, None),
         DatabaseChange::FirstUse { after } => ("first_use", Some(seconds(*after)), None),
         DatabaseChange::Busy(true) => ("busy", None, None),
         DatabaseChange::Busy(false) => ("idle", None, None),

@@ -83,7 +83,7 @@ impl Databases {
                     registry.observe(&table::DB_SETUP, &labels, after.as_secs_f64());
                 }
             }
-            DatabaseChange::Encrypted => self.opened(number, told, target, registry),
+            DatabaseChange::Encrypted | DatabaseChange::Compressed => self.opened(number, told, target, registry),
             DatabaseChange::FirstUse { after } if told.role == Role::Client => {
                 registry.observe(&table::DB_FIRST_USE, &labels, after.as_secs_f64());
             }

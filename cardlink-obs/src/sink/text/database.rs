@@ -42,6 +42,9 @@ impl<W: Write> Text<W> {
             DatabaseChange::Encrypted => {
                 format!("{WARN}{system} is encrypted{WARN:#}: statements are not seen")
             }
+            DatabaseChange::Compressed => {
+                format!("{WARN}{system} is compressed{WARN:#}: statements are not seen")
+            }
             DatabaseChange::CancelRequest => format!("{system}: a statement of another connection is to be cancelled"),
             _ if !self.filter.all => return Ok(()),
             DatabaseChange::Ready { after: Some(after) } => format!("{system} ready after {}", duration(*after)),

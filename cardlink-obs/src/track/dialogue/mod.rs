@@ -67,6 +67,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     super::adb::KIND,
     super::sql::POSTGRES,
+    super::sql::MYSQL,
     Kind { name: "pcsc", recognise: pcsc::recognise, begin: |connection, _| Box::new(Pcsc::new(connection)) },
 ];
 

@@ -2,10 +2,10 @@
 
 use crate::{
     observation::{
-        Cause, Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Query, Role,
-        Stamp,
+        Cause, Connection, DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Observation, Process,
+        Query, Role, Stamp,
     },
-    protocol::sql::{Statement, by_tag, error_class},
+    protocol::sql::{Statement, by_tag},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,9 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is something that is told once")]
 pub(super) struct Teller {
-    connection: Arc<Connection>,
+    process: Arc<Process>,
+    /// `None` where no socket leads to the database.
+    connection: Option<Arc<Connection>>,
     system: DatabaseSystem,
     role: Role,
     /// It is known that it can be used.
@@ -50,18 +52,29 @@ pub(super) struct Part {
 }
 
 /// How a statement ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Ending<'a> {
     pub at: Stamp,
     /// What the server says it was, for statements whose text was not seen.
     pub tag: &'a str,
     pub rows: Option<u64>,
-    pub error: Option<&'a str>,
+    pub error: Option<DatabaseError>,
 }
 
 impl Teller {
-    pub const fn new(connection: Arc<Connection>, system: DatabaseSystem, role: Role) -> Self {
+    /// Of one end of a connection.
+    pub fn of(connection: Arc<Connection>, system: DatabaseSystem, role: Role) -> Self {
+        Self::new(Arc::clone(&connection.process), Some(connection), system, role)
+    }
+
+    pub const fn new(
+        process: Arc<Process>,
+        connection: Option<Arc<Connection>>,
+        system: DatabaseSystem,
+        role: Role,
+    ) -> Self {
         Self {
+            process,
             connection,
             system,
             role,
@@ -78,6 +91,11 @@ impl Teller {
         self.ready
     }
 
+    /// The server has said what it is.
+    pub const fn set_system(&mut self, system: DatabaseSystem) {
+        self.system = system;
+    }
+
     pub const fn set_role(&mut self, role: Role) {
         self.role = role;
     }
@@ -85,7 +103,7 @@ impl Teller {
     /// It can be used. `seen`: it has just become so.
     pub fn ready(&mut self, at: Stamp, seen: bool, out: &mut Vec<Observation>) {
         if !std::mem::replace(&mut self.ready, true) {
-            let after = self.connection.opened.filter(|_| seen).map(|opened| at.since(opened));
+            let after = self.opened().filter(|_| seen).map(|opened| at.since(opened));
             self.used |= !seen;
             self.tell(at, DatabaseChange::Ready { after }, out);
         }
@@ -98,10 +116,17 @@ impl Teller {
         }
     }
 
+    pub fn compressed(&mut self, at: Stamp, out: &mut Vec<Observation>) {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.used = true;
+            self.tell(at, DatabaseChange::Compressed, out);
+        }
+    }
+
     /// Something is asked.
     pub fn used(&mut self, at: Stamp, out: &mut Vec<Observation>) {
         if !std::mem::replace(&mut self.used, true)
-            && let Some(opened) = self.connection.opened
+            && let Some(opened) = self.opened()
         {
             self.tell(at, DatabaseChange::FirstUse { after: at.since(opened) }, out);
         }
@@ -115,17 +140,16 @@ impl Teller {
         }
     }
 
-    pub fn failed(&mut self, at: Stamp, sqlstate: &str, out: &mut Vec<Observation>) {
+    pub fn failed(&mut self, at: Stamp, error: DatabaseError, out: &mut Vec<Observation>) {
         if !std::mem::replace(&mut self.failed, true) {
-            self.tell(at, DatabaseChange::Failed(error(sqlstate)), out);
+            self.tell(at, DatabaseChange::Failed(error), out);
         }
     }
 
     /// It ended without an answer, before it could be used.
     pub fn refused(&mut self, at: Stamp, out: &mut Vec<Observation>) {
         if !self.ready && !std::mem::replace(&mut self.failed, true) {
-            let error = DatabaseError { class: "lost", code: String::new() };
-            self.tell(at, DatabaseChange::Failed(error), out);
+            self.tell(at, DatabaseChange::Failed(lost()), out);
         }
     }
 
@@ -142,7 +166,7 @@ impl Teller {
 
     /// A statement has its result; `None` when its beginning was not seen.
     pub fn done(&mut self, asked: Option<&Asked>, ending: Ending<'_>, out: &mut Vec<Observation>) {
-        let error = ending.error.map(error);
+        let Ending { error, .. } = ending;
         let statement = asked.and_then(|asked| asked.statement.clone()).unwrap_or_else(|| Arc::new(by_tag(ending.tag)));
         let Some(asked) = asked else {
             self.query(&statement, (ending.at, ending.at), None, ending.rows, error, out);
@@ -164,8 +188,11 @@ impl Teller {
     /// A statement never gets its result.
     pub fn lost(&mut self, asked: &Asked, at: Stamp, out: &mut Vec<Observation>) {
         let statement = asked.statement.clone().unwrap_or_else(|| Arc::new(by_tag("")));
-        let error = DatabaseError { class: "lost", code: String::new() };
-        self.query(&statement, (asked.start, at), Some(at.since(asked.start)), None, Some(error), out);
+        self.query(&statement, (asked.start, at), Some(at.since(asked.start)), None, Some(lost()), out);
+    }
+
+    fn opened(&self) -> Option<Stamp> {
+        self.connection.as_ref()?.opened
     }
 
     fn query(
@@ -180,8 +207,8 @@ impl Teller {
         self.queries += 1;
         out.push(Observation::Query(Box::new(Query {
             number: self.queries,
-            process: Arc::clone(&self.connection.process),
-            connection: Some(Arc::clone(&self.connection)),
+            process: Arc::clone(&self.process),
+            connection: self.connection.clone(),
             system: self.system,
             role: self.role,
             operation: statement.operation,
@@ -199,8 +226,8 @@ impl Teller {
     fn tell(&self, at: Stamp, change: DatabaseChange, out: &mut Vec<Observation>) {
         out.push(Observation::DatabaseConnection(Box::new(DatabaseConnection {
             at,
-            process: Arc::clone(&self.connection.process),
-            connection: Some(Arc::clone(&self.connection)),
+            process: Arc::clone(&self.process),
+            connection: self.connection.clone(),
             system: self.system,
             role: self.role,
             change,
@@ -209,6 +236,7 @@ impl Teller {
     }
 }
 
-fn error(sqlstate: &str) -> DatabaseError {
-    DatabaseError { class: error_class(sqlstate), code: sqlstate.to_owned() }
+/// The end of a connection in place of an answer.
+fn lost() -> DatabaseError {
+    DatabaseError { class: "lost", code: String::new() }
 }

@@ -1,110 +1,16 @@
 //! Conversations in PostgreSQL's protocol, and what is told of them.
 
+use super::talk::Talk;
 use crate::{
-    observation::{Connection, DatabaseChange, Observation, Process, Role, Stamp},
-    stream::{Call, Chunk, Direction, Hole, Item},
-    track::dialogue::{Dialogues, Settings},
+    observation::Role,
+    stream::{Direction, Hole, Item},
 };
-use std::{sync::Arc, time::Duration};
 
-/// A conversation at one end; a millisecond passes with each piece.
-struct Talk {
-    dialogues: Dialogues,
-    role: Role,
-    now: u64,
-    out: Vec<Observation>,
-}
-
-impl Talk {
-    fn new(role: Role, opened: bool) -> Self {
-        let at = Stamp::from_nanos(1_000_000);
-        let connection = Connection {
-            number: 1,
-            process: Arc::new(Process { pid: 1, comm: Arc::from("p"), target: Arc::from("p") }),
-            local: None,
-            peer: None,
-            role: opened.then_some(role),
-            opened: opened.then_some(at),
-            first_seen: at,
-        };
-        let dialogues = Dialogues::new(Arc::new(connection), Settings::default());
-        Self { dialogues, role, now: 1_000_000, out: Vec::new() }
-    }
-
-    fn call(&mut self) -> Call {
-        let enter = Stamp::from_nanos(self.now);
-        self.now += 1_000_000;
-        Call { enter, exit: Stamp::from_nanos(self.now), polled: Duration::ZERO, tid: 1 }
-    }
-
-    fn on(&mut self, item: &Item<'_>) -> &mut Self {
-        self.dialogues.on(item, &mut self.out);
-        self
-    }
-
-    fn bytes(&mut self, direction: Direction, bytes: &[u8]) -> &mut Self {
-        let call = self.call();
-        self.on(&Item::Data(Chunk { direction, call, offset: 0, bytes }))
-    }
-
-    fn client(&mut self, messages: &[Vec<u8>]) -> &mut Self {
-        let direction = if self.role == Role::Server { Direction::Read } else { Direction::Write };
-        self.bytes(direction, &messages.concat())
-    }
-
-    fn server(&mut self, messages: &[Vec<u8>]) -> &mut Self {
-        let direction = if self.role == Role::Server { Direction::Write } else { Direction::Read };
-        self.bytes(direction, &messages.concat())
-    }
-
-    fn logged_in(role: Role) -> Self {
-        let mut talk = Self::new(role, true);
-        talk.client(&[startup()]).server(&[message(b'R', &[0; 4]), ready(b'I')]);
-        assert_eq!(talk.told(), ["ready"]);
-        talk
-    }
-
-    fn close(&mut self) -> Vec<String> {
-        let at = Stamp::from_nanos(self.now);
-        self.on(&Item::Closed { at });
-        self.told()
-    }
-
-    fn tick(&mut self) -> Vec<String> {
-        let now = Stamp::from_nanos(self.now);
-        self.on(&Item::Tick { now });
-        self.told()
-    }
-
-    /// What was told since this was last asked.
-    fn told(&mut self) -> Vec<String> {
-        let told: Vec<String> = std::mem::take(&mut self.out).iter().map(words).collect();
-        // Its time is another test's.
-        told.into_iter().filter(|one| one != "first use").collect()
-    }
-}
-
-fn words(observation: &Observation) -> String {
-    match observation {
-        Observation::Query(query) => {
-            let table = query.table.as_deref().map_or_else(String::new, |table| format!(" {table}"));
-            let took = query.took.map_or_else(|| String::from(" ?"), |took| format!(" {}ms", took.as_millis()));
-            let rows = query.rows.map_or_else(String::new, |rows| format!(" {rows} rows"));
-            let error = query.error.as_ref().map_or_else(String::new, |error| format!(" {}", error.class));
-            format!("{}{table}{took}{rows}{error}", query.operation)
-        }
-        Observation::DatabaseConnection(told) => match &told.change {
-            DatabaseChange::Ready { .. } => String::from("ready"),
-            DatabaseChange::Encrypted => String::from("encrypted"),
-            DatabaseChange::FirstUse { .. } => String::from("first use"),
-            DatabaseChange::Busy(true) => String::from("busy"),
-            DatabaseChange::Busy(false) => String::from("idle"),
-            DatabaseChange::Failed(error) => format!("failed {} {}", error.class, error.code),
-            DatabaseChange::CancelRequest => String::from("cancel"),
-            DatabaseChange::Closed => String::from("closed"),
-        },
-        other => format!("{other:?}"),
-    }
+fn logged_in(role: Role) -> Talk {
+    let mut talk = Talk::new(role, true);
+    talk.client(&[startup()]).server(&[message(b'R', &[0; 4]), ready(b'I')]);
+    assert_eq!(talk.told(), ["ready"]);
+    talk
 }
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -159,7 +65,7 @@ fn ok(kind: u8) -> Vec<u8> {
 #[test]
 fn simple_queries() {
     for role in [Role::Client, Role::Server] {
-        let mut talk = Talk::logged_in(role);
+        let mut talk = logged_in(role);
         talk.client(&[query("SELECT * FROM t")]).server(&[ok(b'T'), row(), row(), complete("SELECT 2"), ready(b'I')]);
         // From the entry of the client's write, or the exit of the server's read, to the exit of the last call.
         let took = if role == Role::Client { 2 } else { 1 };
@@ -174,7 +80,7 @@ fn simple_queries() {
 
 #[test]
 fn several_statements_in_one_text() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[query("BEGIN; UPDATE a SET b = ';'; COMMIT")]);
     talk.server(&[complete("BEGIN"), complete("UPDATE 3")]);
     assert_eq!(talk.told(), ["BEGIN 2ms", "UPDATE a 2ms 3 rows"]);
@@ -188,7 +94,7 @@ fn several_statements_in_one_text() {
 
 #[test]
 fn prepared_statements_and_portals() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[parse("s1", "INSERT INTO t VALUES ($1)"), message(b'D', b"Ss1\0"), sync()]);
     talk.server(&[ok(b'1'), message(b't', &[0, 0]), ok(b'n'), ready(b'I')]);
     assert!(talk.told().is_empty());
@@ -206,7 +112,7 @@ fn prepared_statements_and_portals() {
 
 #[test]
 fn results_in_parts() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[parse("", "SELECT * FROM big"), bind("p", ""), execute("p"), message(b'H', b"")]);
     talk.server(&[ok(b'1'), ok(b'2'), row(), row(), ok(b's')]);
     assert!(talk.told().is_empty());
@@ -222,7 +128,7 @@ fn results_in_parts() {
 
 #[test]
 fn a_pipeline_and_an_error_in_it() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     let one = |table: &str| [parse("", &format!("DELETE FROM {table}")), bind("", ""), execute("")].concat();
     talk.client(&[one("a"), one("b"), sync(), one("c"), sync(), one("d")]).client(&[sync()]);
     let done = [ok(b'1'), ok(b'2'), complete("DELETE 1")].concat();
@@ -241,7 +147,7 @@ fn a_pipeline_and_an_error_in_it() {
 
 #[test]
 fn copying() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     let format = message(b'G', &[0, 0, 0]);
     talk.client(&[query("COPY t FROM STDIN")]).server(std::slice::from_ref(&format));
     talk.client(&[message(b'd', b"secret\n")]).client(&[ok(b'c')]).server(&[complete("COPY 1"), ready(b'I')]);
@@ -283,11 +189,11 @@ fn connections_that_are_refused() {
 
 #[test]
 fn endings_in_the_middle() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[query("SELECT pg_sleep(9) FROM t")]);
     assert_eq!(talk.tick(), ["busy"]);
     assert_eq!(talk.close(), ["SELECT t 1ms lost", "closed"]);
-    let mut talk = Talk::logged_in(Role::Server);
+    let mut talk = logged_in(Role::Server);
     talk.client(&[query("SELECT 1")]).server(&[error("FATAL", "57P01")]);
     assert_eq!(talk.told(), ["SELECT 1ms shutdown", "failed shutdown 57P01"]);
     assert_eq!(talk.close(), ["closed"]);
@@ -334,7 +240,7 @@ fn one_that_was_open_before() {
 
 #[test]
 fn lost_bytes() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[query("SELECT * FROM t")]).server(&[row()]);
     let call = talk.call();
     talk.on(&Item::Hole(Hole { direction: Direction::Read, call, offset: 0, len: 5000, lost: true, resync: false }));
@@ -353,7 +259,7 @@ fn lost_bytes() {
 
 #[test]
 fn no_literal_is_told() {
-    let mut talk = Talk::logged_in(Role::Client);
+    let mut talk = logged_in(Role::Client);
     talk.client(&[
         query("SELECT 'secret' FROM \"T\" WHERE a = $$secret$$ AND b = 'x\\' OR c = 'secret FROM secret"),
         query("CREATE TABLE t AS SELECT 5"),

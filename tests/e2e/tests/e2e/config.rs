@@ -171,3 +171,49 @@ fn a_reload_changes_what_it_can_and_refuses_what_is_wrong() -> Result {
     agent.stop()?;
     Ok(())
 }
+
+/// Aliases by identity and by hash: in the log, after a reload, and nowhere the identity.
+#[test]
+fn aliases_that_change_while_it_runs() -> Result {
+    let place = Place::new()?;
+    let server = Server::lab(&place, "")?;
+    let base = format!("[watch]\npid = [{}]\n[log]\nformat = \"json\"\n", server.pid());
+    let file = place.path("config.toml");
+    let config = |names: &str| fs::write(&file, format!("[metrics]\nlisten = \"127.0.0.1:0\"\n{base}[names]\n{names}"));
+    let identity = cardlink_e2e::IDENTITY;
+    let mut agent = with_file(&place, &format!("{base}[names]\n\"{identity}\" = \"Rack 7\"\n"), &[])?;
+    let failure = |agent: &mut Agent, alias: &'static str| {
+        agent.program.line("a failure under its alias", move |line| {
+            (line.contains("wrong_key") && line.contains(alias)).then_some(())
+        })
+    };
+    peers::card(&place, server.port, "--fault wrong-key")?;
+    failure(&mut agent, "\"Rack 7\"")?;
+    let (code, said) = ended(&mut agent::command(&place)?, &["id", "--json", identity])?;
+    ensure!(code == Some(0), "{said}");
+    let hash = said.split('"').find(|word| word.starts_with("psk-")).map(str::to_owned);
+    let hash = hash.ok_or_else(|| anyhow::anyhow!("no hash: {said}"))?;
+    config(&format!("\"{hash}\" = \"Rack 8\"\n"))?;
+    agent.program.signal(Signal::SIGHUP)?;
+    agent.program.line("what has changed", |line| line.contains("reloaded: names changed").then_some(()))?;
+    peers::card(&place, server.port, "--fault wrong-key")?;
+    failure(&mut agent, "\"Rack 8\"")?;
+    config("")?;
+    agent.program.signal(Signal::SIGHUP)?;
+    wait::until("another reload", PATIENCE, || {
+        let told = agent.program.err().iter().filter(|line| line.contains("reloaded: names changed")).count();
+        Ok((told == 2).then_some(()))
+    })?;
+    peers::card(&place, server.port, "--fault wrong-key")?;
+    agent.program.line("a failure under the hash", move |line| {
+        (line.contains("wrong_key") && line.contains(&hash)).then_some(())
+    })?;
+    ensure!(!agent.program.said().contains(&format!("\"{identity}\"")), "{}", agent.program.said());
+    // How many there are is shown, and not what is named.
+    config(&format!("\"{identity}\" = \"Rack 7\"\n"))?;
+    let path = file.display().to_string();
+    let (_, said) = ended(&mut agent::command(&place)?, &["config", "show", "--config", &path, "names"])?;
+    ensure!(said.contains("1 aliases") && !said.contains(identity), "{said}");
+    agent.stop()?;
+    Ok(())
+}

@@ -20,6 +20,7 @@ mod local_sockets;
 mod losses;
 mod modems;
 mod monitoring;
+mod mysql;
 mod openmetrics;
 mod operations;
 mod otlp;

@@ -5,10 +5,10 @@
 
 use super::super::{Asked, Ending, Part, Teller};
 use crate::{
-    observation::{Observation, Stamp},
+    observation::{DatabaseError, Observation, Stamp},
     protocol::{
         postgres::{Fault, Message, Sender, Tag, Told, answer, client, name_hash, named, request, two_names},
-        sql::{Dialect, Statement, statements},
+        sql::{Dialect, Statement, error_class, statements},
     },
 };
 use std::{
@@ -340,10 +340,10 @@ impl Session {
         self.rows = 0;
         self.copying = false;
         if !self.teller.is_ready() {
-            self.teller.failed(end, &fault.sqlstate, out);
+            self.teller.failed(end, error(fault), out);
             return;
         }
-        let ending = Ending { at: end, tag: "", rows: None, error: Some(&fault.sqlstate) };
+        let ending = Ending { at: end, tag: "", rows: None, error: Some(error(fault)) };
         if let Some(Pending::Query { statements, start, failed }) = self.pending.front_mut() {
             if !std::mem::replace(failed, true) {
                 let asked = Asked { statement: statements.pop_front(), start: *start, before: None };
@@ -360,7 +360,7 @@ impl Session {
             self.skip();
         }
         if fault.fatal {
-            self.teller.failed(end, &fault.sqlstate, out);
+            self.teller.failed(end, error(fault), out);
             self.pending.clear();
         }
     }
@@ -409,6 +409,10 @@ impl Session {
             self.teller.left(statement.as_ref(), &part, out);
         }
     }
+}
+
+fn error(fault: &Fault) -> DatabaseError {
+    DatabaseError { class: error_class(&fault.sqlstate), code: fault.sqlstate.clone() }
 }
 
 impl Pending {

@@ -1,0 +1,6 @@
+/// Who sent something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sender {
+    Client,
+    Server,
+}
