@@ -91,6 +91,8 @@ pub struct Run<'a> {
     pub reload: Reload<'a>,
     /// Connections of the agent's own checks: they are not told.
     pub own: OwnConnections,
+    /// Whether nobody is left to show anything to: the run ends, unless a command decides the end.
+    pub unread: Box<dyn Fn() -> bool + 'a>,
 }
 
 /// When the last process of a fixed set has ended.
@@ -135,8 +137,12 @@ impl Run<'_> {
             if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
                 break Some(code);
             }
+            if self.command.is_none() && (self.unread)() {
+                break None;
+            }
             if self.deserted != Deserted::Wait && self.capture.watched().next().is_none() {
                 if self.deserted == Deserted::Stop {
+                    tracing::info!("the last target has ended");
                     break None;
                 }
                 self.deserted = Deserted::Wait;
@@ -199,6 +205,9 @@ impl Run<'_> {
         capture.sweep(|identity| pipeline.knows(identity));
         for sink in sinks.iter_mut() {
             sink.flush();
+        }
+        if let Some(recorder) = recorder {
+            recorder.flush_when_due(Instant::now());
         }
         (self.after_drain)(&self.capture, &self.pipeline, count);
         Ok(count)

@@ -1,7 +1,8 @@
 //! The key file: read once, refused when others can read it, and kept out of core dumps.
 
-use crate::protocol::tls::open::{Format, Keyring, KeyringError};
+use crate::protocol::tls::open::{Format, Keyring, KeyringError, Psk};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -20,6 +21,10 @@ pub enum KeyFileError {
     Open(PathBuf),
     #[error("the key file {path} belongs to another user (uid {uid}): type `chown {own} {path}` and start again", path = .path.display())]
     Foreign { path: PathBuf, uid: u32, own: u32 },
+    #[error("the key file {path} is a folder: name the file in it", path = .0.display())]
+    Folder(PathBuf),
+    #[error("the key file {path} has no key in it: give it one, or leave the setting out", path = .0.display())]
+    Empty(PathBuf),
     #[error("{path} is too large for a key file", path = .0.display())]
     TooLarge(PathBuf),
     #[error("the key file {path} is not text", path = .0.display())]
@@ -28,11 +33,36 @@ pub enum KeyFileError {
     Malformed(PathBuf, KeyringError),
 }
 
+/// Two lines of a key file that have the same identity and different keys: meant when keys are rolled over, a slip otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubled {
+    pub first: usize,
+    pub second: usize,
+}
+
+impl Doubled {
+    /// What is said of them: neither the identity nor a key.
+    pub fn sentence(self, path: &Path) -> String {
+        let (path, Self { first, second }) = (path.display(), self);
+        format!(
+            "the key file {path}: lines {first} and {second} have the same identity and different keys; both are tried"
+        )
+    }
+}
+
 /// Reads a key file. From here on the process leaves no core dump, and nobody but root can trace it.
 pub fn load(path: &Path) -> Result<Keyring, KeyFileError> {
+    load_with_doubles(path).map(|(keys, _)| keys)
+}
+
+/// The same, with the lines that may be a slip.
+pub fn load_with_doubles(path: &Path) -> Result<(Keyring, Vec<Doubled>), KeyFileError> {
     let io = |error| KeyFileError::Io(path.to_path_buf(), error);
     let file = fs::File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
+    if metadata.is_dir() {
+        return Err(KeyFileError::Folder(path.to_path_buf()));
+    }
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(KeyFileError::Open(path.to_path_buf()));
     }
@@ -49,12 +79,43 @@ pub fn load(path: &Path) -> Result<Keyring, KeyFileError> {
     io::Read::read_to_end(&mut { &file }, &mut bytes).map_err(io)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::NotText(path.to_path_buf()))?;
     let hint = path.extension().and_then(|extension| extension.to_str()).and_then(Format::from_extension);
-    Keyring::parse(text, hint).map_err(|error| KeyFileError::Malformed(path.to_path_buf(), error))
+    let keys = Keyring::parse(text, hint).map_err(|error| KeyFileError::Malformed(path.to_path_buf(), error))?;
+    if keys.is_empty() {
+        return Err(KeyFileError::Empty(path.to_path_buf()));
+    }
+    let doubles = doubles(text, &keys);
+    Ok((keys, doubles))
+}
+
+/// Lines `identity:hexkey` whose identity stood before with another key.
+fn doubles(text: &str, keys: &Keyring) -> Vec<Doubled> {
+    let several: BTreeSet<&[u8]> =
+        keys.iter().map(|(identity, ..)| identity).filter(|identity| keys.keys(identity).len() > 1).collect();
+    let mut doubles = Vec::new();
+    let mut first: BTreeMap<Vec<u8>, (usize, Psk)> = BTreeMap::new();
+    if several.is_empty() {
+        return doubles;
+    }
+    for (number, line) in (1..).zip(text.lines()) {
+        // A line of another format is no entry by itself.
+        let Ok(entry) = Keyring::parse(line, Some(Format::GnuTls)) else { continue };
+        let Some((identity, key, _)) = entry.iter().next().filter(|(identity, ..)| several.contains(identity)) else {
+            continue;
+        };
+        match first.get(identity) {
+            Some((before, known)) if known != key => doubles.push(Doubled { first: *before, second: number }),
+            Some(_) => {}
+            None => {
+                first.insert(identity.to_vec(), (number, key.clone()));
+            }
+        }
+    }
+    doubles
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyFileError, load};
+    use super::{Doubled, KeyFileError, load, load_with_doubles};
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     #[test]
@@ -79,5 +140,33 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
         let text = load(&path).expect_err("an error").to_string();
         assert!(text.contains("line 2") && !text.contains("secret-text"), "{text}");
+    }
+
+    #[test]
+    fn an_identity_with_two_keys_is_told_by_its_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keys");
+        let write = |text: &str| {
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+            load_with_doubles(&path).expect("keys").1
+        };
+        assert_eq!(write("# cards\na:0011\nb:0022\na:0033\n"), [Doubled { first: 2, second: 4 }]);
+        assert_eq!(write("a:0011\na:0011\n"), [], "the same twice is no slip that matters");
+        assert_eq!(write("a:\n  keys: ['01', '02']\n"), [], "several keys in one place are meant");
+        let sentence = Doubled { first: 2, second: 4 }.sentence(&path);
+        assert!(sentence.contains("lines 2 and 4"), "{sentence}");
+    }
+
+    #[test]
+    fn what_is_no_file_with_keys_has_its_own_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(matches!(load(folder.path()), Err(KeyFileError::Folder(_))));
+        let path = folder.path().join("keys");
+        for text in ["", "# nothing yet\n"] {
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+            assert!(matches!(load(&path), Err(KeyFileError::Empty(_))), "{text:?}");
+        }
     }
 }

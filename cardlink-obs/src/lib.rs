@@ -21,3 +21,4 @@ pub mod service;
 pub mod sink;
 pub mod stream;
 pub mod track;
+pub mod words;

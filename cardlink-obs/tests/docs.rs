@@ -204,6 +204,26 @@ fn every_fate_is_explained() {
     }
 }
 
+/// The sources of the JSON sink name each type where they make it.
+#[test]
+fn every_type_of_the_json_is_in_its_table() {
+    let folder = root().join("cardlink-obs/src/sink/json");
+    let mut made = BTreeSet::new();
+    for file in fs::read_dir(folder).expect("the sink").flatten() {
+        let text = read(&file.path());
+        made.extend(text.split("\"type\": \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+    }
+    assert!(made.len() > 20, "{made:?}");
+    let page = doc("trace.md");
+    let table = page.split_once("\n| `type` | When |\n").expect("the table").1;
+    let rows = table.lines().take_while(|line| line.starts_with('|')).skip(1);
+    let told: BTreeSet<String> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(told, made);
+}
+
 #[test]
 fn every_failure_reason_is_explained() {
     let page = doc("handshakes.md");

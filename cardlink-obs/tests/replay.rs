@@ -83,6 +83,53 @@ fn a_recording_that_was_cut_off_is_shown_as_far_as_it_goes() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("ends in the middle"));
 }
 
+/// A pipe whose reader has gone before the first byte.
+fn unread(arguments: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    Command::new(env!("CARGO_BIN_EXE_cardlink-obs"))
+        .args(arguments)
+        .env("CARDLINK_OBS_HASH_KEY", tempfile::tempdir().expect("a folder").path().join("key"))
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .expect("the agent runs")
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let commands: [&[&str]; 9] = [
+        &["replay", RECORDING],
+        &["replay", "--json", RECORDING],
+        &["replay", "--metrics", RECORDING],
+        &["compare", "--json", RECORDING, RECORDING],
+        &["compare", "--all", RECORDING, RECORDING],
+        &["completions", "bash"],
+        &["config", "init", "-"],
+        &["config", "show"],
+        &["alerts", "export", "-"],
+    ];
+    for arguments in commands {
+        let output = unread(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(0) && said.is_empty(), "{arguments:?}: {:?} {said}", output.status);
+    }
+}
+
+#[test]
+fn files_without_an_event_have_a_sentence_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.rec");
+    let bytes = std::fs::read(RECORDING).expect("the recording");
+    for (len, words) in [(0, "is empty"), (5, "cut off before its first event"), (40, "cut off before its first event")]
+    {
+        std::fs::write(&path, &bytes[..len]).expect("written");
+        let output = replay(&[path.to_str().expect("a path")]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(65) && said.contains(words), "{len} bytes: {said}");
+    }
+}
+
 /// The seed of the fuzz target: a real recording in its input format.
 fn seed() -> Vec<u8> {
     let mut recording = Recording::open(Path::new(RECORDING)).expect("the recording");

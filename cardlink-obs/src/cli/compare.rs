@@ -3,6 +3,7 @@
 use super::{
     CliError,
     flags::{self, Flags, Offer},
+    out,
     replay::Player,
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -70,9 +71,9 @@ pub fn compare(args: &CompareArgs) -> Result<i32, CliError> {
     let (before, after) = (read(&args.before, &loaded.config)?, read(&args.after, &loaded.config)?);
     let comparison = Comparison::of(before, after, args.floor);
     if args.json {
-        println!("{}", compare::json(&comparison));
+        out::line(compare::json(&comparison))?;
     } else {
-        compare::print(&mut anstream::AutoStream::auto(io::stdout()), &comparison, args.all)?;
+        out::print(|out| compare::print(out, &comparison, args.all))?;
     }
     let slower = args.fail_above.is_some_and(|limit| comparison.worst().is_some_and(|worst| worst > limit));
     let errors = args.fail_on_new_errors && comparison.new_errors().next().is_some();
@@ -86,6 +87,7 @@ fn read(path: &Path, config: &Config) -> Result<Series, CliError> {
         for observation in observations.drain(..) {
             series.take(&observation);
         }
+        ControlFlow::Continue(())
     })?;
     Ok(series)
 }

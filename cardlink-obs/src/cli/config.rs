@@ -1,6 +1,6 @@
 //! `config`: the configuration, written, shown, changed and checked.
 
-use super::{CliError, flags::ConfigArgs};
+use super::{CliError, flags::ConfigArgs, out};
 use crate::config::{self, DEFAULT_PATH, Loaded, Place, SETTINGS, commented};
 use anstyle::Style;
 use clap::{Args, Subcommand};
@@ -63,7 +63,7 @@ pub fn config(args: &ConfigCommand) -> Result<i32, CliError> {
 fn init(file: Option<&Path>, force: bool) -> Result<i32, CliError> {
     let path = file.unwrap_or(Path::new(DEFAULT_PATH));
     if path == Path::new("-") {
-        print!("{}", commented());
+        out::text(&commented())?;
         return Ok(0);
     }
     if path.exists() && !force {
@@ -74,7 +74,7 @@ fn init(file: Option<&Path>, force: bool) -> Result<i32, CliError> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     }
     replace(path, &commented(), 0o644)?;
-    println!("wrote {}", path.display());
+    out::line(format_args!("wrote {}", path.display()))?;
     Ok(0)
 }
 
@@ -127,7 +127,7 @@ fn set(file: Option<&Path>, pairs: &[String]) -> Result<i32, CliError> {
     }
     replace(path, &text, mode)?;
     for (key, value) in pairs {
-        println!("{key} = {value}");
+        out::line(format_args!("{key} = {value}"))?;
     }
     Ok(0)
 }
@@ -135,24 +135,25 @@ fn set(file: Option<&Path>, pairs: &[String]) -> Result<i32, CliError> {
 fn check(args: &ConfigArgs) -> Result<i32, CliError> {
     let loaded = args.load()?;
     let mut wrong = Vec::new();
-    if let Some(path) = &loaded.config.sessions.psk_file
-        && let Err(error) = crate::keys::load(path)
-    {
-        wrong.push(error.to_string());
+    if let Some(path) = &loaded.config.sessions.psk_file {
+        match crate::keys::load_with_doubles(path) {
+            Ok((_, doubles)) => doubles.iter().try_for_each(|doubled| out::line(doubled.sentence(path)))?,
+            Err(error) => wrong.push(error.to_string()),
+        }
     }
     wrong.extend(crate::server::faults(&loaded.config));
     for sentence in &wrong {
-        println!("{sentence}");
+        out::line(sentence)?;
     }
     for name in &loaded.strange {
-        println!("the variable {name} is no setting");
+        out::line(format_args!("the variable {name} is no setting"))?;
     }
     if !wrong.is_empty() {
         return Ok(78);
     }
     match &loaded.path {
-        Some(path) => println!("{} is valid", path.display()),
-        None => println!("there is no file: the defaults are valid"),
+        Some(path) => out::line(format_args!("{} is valid", path.display()))?,
+        None => out::line("there is no file: the defaults are valid")?,
     }
     Ok(0)
 }
@@ -175,16 +176,17 @@ fn show(args: &ConfigArgs, key: Option<&str>, as_json: bool, changed: bool) -> R
             .into_iter()
             .map(|row| (row.key, json!({"value": row.value, "source": row.place.to_string()})))
             .collect();
-        println!("{}", Value::Object(object));
+        out::line(Value::Object(object))?;
         return Ok(0);
     }
-    let mut out = anstream::AutoStream::auto(io::stdout());
     let width = rows.iter().map(|row| row.key.len() + row.text().chars().count() + 3).filter(|width| *width < 60).max();
     let dim = Style::new().dimmed();
-    for row in &rows {
-        let line = format!("{} = {}", row.key, row.text());
-        writeln!(out, "{line:width$}  {dim}# {}{dim:#}", row.place, width = width.unwrap_or(0))?;
-    }
+    out::print(|out| {
+        rows.iter().try_for_each(|row| {
+            let line = format!("{} = {}", row.key, row.text());
+            writeln!(out, "{line:width$}  {dim}# {}{dim:#}", row.place, width = width.unwrap_or(0))
+        })
+    })?;
     Ok(0)
 }
 

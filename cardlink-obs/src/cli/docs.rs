@@ -1,6 +1,6 @@
 //! `docs`: the pages of the documentation that are made from the program itself. Hidden; a test keeps the files in step.
 
-use super::{CODES, command, reference};
+use super::{CODES, CliError, command, out, reference};
 use crate::{
     monitoring::pages,
     observation::FindingKind,
@@ -62,9 +62,9 @@ impl Page {
     }
 }
 
-pub fn docs(args: &DocsArgs) -> i32 {
-    print!("{}", args.page.render());
-    0
+pub fn docs(args: &DocsArgs) -> Result<i32, CliError> {
+    out::text(&args.page.render())?;
+    Ok(0)
 }
 
 const GENERATED: &str = "<!-- Generated: CARDLINK_OBS_WRITE_DOCS=1 cargo test -p cardlink-obs --test docs -->\n";
@@ -169,7 +169,7 @@ const LABELS: &[(&str, &str)] = &[
     ("direction", "Of storage: `read`, `written`. Of APDUs: `sent` (C-APDUs), `received` (R-APDUs)."),
     (
         "fate",
-        "What became of an event ([the ledger](architecture.md#the-ledger)), or of a span ([bounds](traces.md#bounds)).",
+        "What became of an event ([the ledger](architecture.md#the-ledger)), of a span ([bounds](traces.md#bounds)), or of an event for the recording (`written`, `lost`).",
     ),
     ("signal", "`traces`, `metrics`."),
     ("source", "What lost bytes: `tls`, `at`, `tcp`, `pcsc`, or `ring` for events that found no room."),
@@ -295,6 +295,10 @@ const CLI_TAIL: &str = "
 With `-- COMMAND …` the command's exit code is passed on; 128 plus the signal's number when a signal ended it. A run that is
 ended by Ctrl-C or SIGTERM has the code 0, or that of its command. Errors are one line on standard error.
 
+When whoever reads standard output goes away (`cardlink-obs trace | head -1`), `trace` and `replay` end at once with the code 0;
+with `-- COMMAND`, `trace` goes on in silence until the command ends, and passes its code on. Other commands end with the code
+that they would have had. None of them says a word about it.
+
 ## Environment
 
 Every [setting](configuration.md) has a variable. Besides these:
@@ -303,7 +307,7 @@ Every [setting](configuration.md) has a variable. Besides these:
 |---|---|
 | `CARDLINK_OBS_CONFIG` | The configuration, as `--config` names it. |
 | `CARDLINK_OBS_BPF_OBJECT` | Load this BPF object instead of the built-in one (for developers). |
-| `NO_COLOR` | When it is set, output has no colours. It has none either when it does not go to a terminal. |
+| `NO_COLOR` | When it is set, output and log have no colours. They have none either where they do not go to a terminal, or to one that knows none (`TERM=dumb`). |
 | `TZ` | The time zone of `trace` and `replay`; JSON is in UTC. |
 
 ## HTTP
@@ -312,6 +316,7 @@ Every [setting](configuration.md) has a variable. Besides these:
 |---|---|
 | `/metrics` (or `metrics.path`) | The [metrics](metrics.md), in the classic text format or, when asked for by `Accept`, in OpenMetrics 1.0.0; 503 when `metrics.enabled` is off. |
 | `/health`, `/health/live`, `/health/ready` | [Health](health.md), as JSON. |
+| `/` | Which paths there are. |
 ";
 
 fn command_line() -> String {

@@ -3,12 +3,13 @@
 use super::{
     CliError,
     flags::{self, Flags, Offer},
-    live,
+    live, out,
 };
 use crate::{
     capture::{host, loader::KernelSettings},
-    config::FileChoice,
+    config::{FileChoice, LibraryProbes},
     doctor::{self, Finding, Mark, Report, TargetReport},
+    words,
 };
 use anstyle::{AnsiColor, Style};
 use clap::Args;
@@ -39,13 +40,21 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     if let Some(gone) = selectors.pids.iter().find(|pid| !host::exists(**pid)) {
         return Err(CliError::NoSuchProcess(*gone));
     }
-    let settings = KernelSettings { libraries: true, sqlite: true, ..live::kernel_settings(&config) };
+    // Those that `run` and `trace` load, so that all of them count the same.
+    let kernel = &config.kernel;
+    let settings = KernelSettings {
+        libraries: kernel.library_probes != LibraryProbes::Off,
+        functions: !kernel.functions.is_empty(),
+        sqlite: kernel.sqlite_probes != LibraryProbes::Off,
+        tests: kernel.test_probes != LibraryProbes::Off,
+        ..live::kernel_settings(&config)
+    };
     let report = doctor::examine(&selectors, &settings);
     if args.json {
-        println!("{}", to_json(&report));
+        out::line(to_json(&report))?;
     } else {
         let next = (!selectors.is_empty()).then(|| format!("cardlink-obs trace {selectors:#}"));
-        print(&mut anstream::AutoStream::auto(io::stdout()), &report, next.as_deref())?;
+        out::print(|out| print(out, &report, next.as_deref()))?;
     }
     Ok(if report.works() { 0 } else { 69 })
 }
@@ -73,7 +82,7 @@ fn print_target(out: &mut impl Write, target: &TargetReport) -> io::Result<()> {
         facts.push(format!("listens on {}", at.join(", ")));
     }
     if target.connections > 0 {
-        facts.push(format!("{} connections", target.connections));
+        facts.push(words::counted(target.connections as u64, "connection", "connections"));
     }
     if !target.ttys.is_empty() {
         facts.push(target.ttys.join(", "));

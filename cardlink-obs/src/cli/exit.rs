@@ -71,13 +71,16 @@ pub const CODES: &[(i32, &str)] = &[
         5,
         "No agent answers, or the one that does refuses: it is not running, listens elsewhere, wants another password.",
     ),
-    (65, "The file is no recording, is damaged, was cut off, or is of a newer format."),
+    (65, "The file is no recording, is empty or damaged, was cut off, or is of a newer format."),
     (
         69,
         "This host cannot be watched: no BTF, no tracefs, not the host's pid namespace, a probe that is needed is missing.",
     ),
     (71, "The system failed in another way."),
-    (74, "A file cannot be read or written: a recording, the hashing key, a certificate, the log."),
+    (
+        74,
+        "A file cannot be read or written: a recording (also when a full disk ended it), the hashing key, a certificate, the log, standard output.",
+    ),
     (77, "Not permitted: run as root."),
     (
         78,
@@ -101,7 +104,7 @@ impl CliError {
             Self::Load(_) | Self::PidNamespace => 69,
             Self::NoSuchProcess(_) => 3,
             Self::Server(ServerError::Listen { .. }) => 4,
-            Self::Recording(RecordingError::Io(..))
+            Self::Recording(RecordingError::Io(..) | RecordingError::Lost { .. })
             | Self::File { .. }
             | Self::Otlp(OtlpError::File { .. })
             | Self::Logging(LoggingError::File { .. }) => 74,
@@ -145,7 +148,7 @@ mod tests {
         let truncated = RecordingError::Truncated { path: file.clone(), events: 1 };
         let version = RecordingError::Version { path: file.clone(), found: 9 };
         let damaged = RecordingError::Damaged { path: file.clone(), events: 1, reason: String::from("odd") };
-        let errors: [(CliError, i32); 29] = [
+        let errors: [(CliError, i32); 32] = [
             (CliError::Usage(String::from("nobody")), 2),
             (CliError::NoSuchProcess(1), 3),
             (listen.into(), 4),
@@ -158,6 +161,9 @@ mod tests {
             (LoadError::Layout(LayoutError::NoBtf).into(), 69),
             (LoadError::Refused(String::from("no")).into(), 69),
             (ServerError::System(broken()).into(), 71),
+            (RecordingError::Empty(file.clone()).into(), 65),
+            (RecordingError::Headless(file.clone()).into(), 65),
+            (RecordingError::Lost { path: file.clone(), lost: 3, error: broken() }.into(), 74),
             (RecordingError::Io(file, broken()).into(), 74),
             (CliError::File { what: String::from("the key"), error: broken() }, 74),
             (LoadError::NotPermitted.into(), 77),

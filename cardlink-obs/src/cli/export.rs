@@ -1,12 +1,11 @@
 //! `export`: all metrics of a running agent.
 
-use super::{CliError, remote::AgentArgs};
+use super::{CliError, out, remote::AgentArgs};
 use crate::client::exposition::{Family, Sample};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use std::{
-    fs, io,
-    io::Write as _,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -38,7 +37,7 @@ pub fn export(args: &ExportArgs) -> Result<i32, CliError> {
     };
     match &args.output {
         Some(path) => write(path, &text)?,
-        None => io::stdout().write_all(text.as_bytes())?,
+        None => out::text(&text)?,
     }
     Ok(0)
 }

@@ -1,7 +1,7 @@
 //! `health`: how a running agent is, and what it watches.
 
 use super::{
-    CliError,
+    CliError, out,
     remote::{AgentArgs, HealthAnswer},
 };
 use crate::health::Status;
@@ -25,9 +25,9 @@ pub struct HealthArgs {
 pub fn health(args: &HealthArgs) -> Result<i32, CliError> {
     let answer = args.agent.remote()?.health()?;
     if args.json {
-        println!("{}", answer.json);
+        out::line(&answer.json)?;
     } else {
-        print(&mut anstream::AutoStream::auto(io::stdout()), &answer, args.verbose)?;
+        out::print(|out| print(out, &answer, args.verbose))?;
     }
     Ok(i32::from(matches!(answer.status, None | Some(Status::Unhealthy))))
 }

@@ -13,7 +13,7 @@ use crate::{
         selector::Selectors,
     },
     config::{Config, LibraryProbes},
-    keys,
+    keys::{self, KeyFileError},
     observation::{Stamp, TraceParent},
     pipeline::{Pipeline, PipelineSettings},
     privileges,
@@ -25,6 +25,7 @@ use crate::{
         wall::WallClock,
     },
     track::{AdminSettings, AtSettings, ConnectionSettings, ContentSettings, DialogueSettings, Kept},
+    words::counted,
 };
 use regex::Regex;
 use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
@@ -84,11 +85,18 @@ pub fn kernel_settings(config: &Config) -> KernelSettings {
 
 /// The keys, if there are any.
 pub fn vault(config: &Config) -> Result<Arc<Vault>, CliError> {
-    let keys = config.sessions.psk_file.as_deref().map(keys::load).transpose()?;
-    if let Some(keys) = &keys {
-        tracing::info!("{} keys in the key file", keys.len());
+    Ok(Arc::new(Vault::new(keys(config)?)))
+}
+
+/// The keys of the key file; what may be a slip in it is told.
+pub fn keys(config: &Config) -> Result<Option<Keyring>, KeyFileError> {
+    let Some(path) = &config.sessions.psk_file else { return Ok(None) };
+    let (keys, doubles) = keys::load_with_doubles(path)?;
+    for doubled in doubles {
+        tracing::warn!("{}", doubled.sentence(path));
     }
-    Ok(Arc::new(Vault::new(keys)))
+    tracing::info!("{} in the key file", counted(keys.iter().count() as u64, "key", "keys"));
+    Ok(Some(keys))
 }
 
 pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, CliError> {

@@ -1,5 +1,7 @@
 //! The command line.
 
+#![deny(clippy::print_stdout, reason = "`out` writes it, and bears a reader that goes away")]
+
 mod compare;
 mod config;
 mod docs;
@@ -12,6 +14,7 @@ mod id;
 mod live;
 mod monitoring;
 mod otlp;
+mod out;
 mod probe;
 mod reference;
 mod reload;
@@ -95,16 +98,16 @@ pub fn main() -> ExitCode {
         Subcommands::Dashboards(args) => monitoring::dashboards(&args),
         Subcommands::Id(args) => id::id(&args),
         Subcommands::Alerts(args) => monitoring::alerts(&args),
-        Subcommands::Completions(args) => Ok(shell::completions(&args)),
+        Subcommands::Completions(args) => shell::completions(&args),
         Subcommands::Man(args) => shell::man(&args),
         Subcommands::Config(args) => config::config(&args),
-        Subcommands::Docs(args) => Ok(docs::docs(&args)),
+        Subcommands::Docs(args) => docs::docs(&args),
     };
     let code = match result {
         Ok(code) => code,
         Err(error) => {
             for line in error.to_string().lines() {
-                eprintln!("cardlink-obs: {line}");
+                out::complain(line);
             }
             error.code()
         }

@@ -3,6 +3,7 @@
 use super::{
     CliError, export,
     flags::{self, ConfigArgs, Flags, Offer},
+    out,
 };
 use crate::monitoring::{alerts as rules, dashboards};
 use clap::{Args, Subcommand};
@@ -64,9 +65,10 @@ pub fn dashboards(args: &DashboardsCommand) -> Result<i32, CliError> {
     fs::create_dir_all(folder).map_err(|error| CliError::File { what: folder.display().to_string(), error })?;
     for dashboard in dashboards::ALL {
         export::write(&folder.join(dashboard.file()), &dashboard.render())?;
-        println!("{:24} {} ({} panels)", dashboard.file(), dashboard.title, dashboard.shown().count());
+        let panels = dashboard.shown().count();
+        out::line(format_args!("{:24} {} ({panels} panels)", dashboard.file(), dashboard.title))?;
     }
-    println!("{} dashboards in {}", dashboards::ALL.len(), folder.display());
+    out::line(format_args!("{} dashboards in {}", dashboards::ALL.len(), folder.display()))?;
     Ok(0)
 }
 
@@ -80,10 +82,10 @@ pub fn alerts(args: &AlertsCommand) -> Result<i32, CliError> {
         (rules::alerts(limits), rules::ALERTS.len(), "alerts")
     };
     if args.file == Path::new("-") {
-        print!("{text}");
+        out::text(&text)?;
         return Ok(0);
     }
     export::write(&args.file, &text)?;
-    println!("{count} {what} in {}", args.file.display());
+    out::line(format_args!("{count} {what} in {}", args.file.display()))?;
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use super::{
     CliError,
     health::style,
-    live, otlp,
+    live, otlp, out,
     remote::{AgentArgs, Remote},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -68,17 +68,18 @@ pub fn test(args: &TestArgs) -> Result<i32, CliError> {
                 (one.what.to_owned(), json!({"works": works, "message": message}))
             })
             .collect();
-        println!("{}", Value::Object(object));
+        out::line(Value::Object(object))?;
     } else {
-        let mut out = anstream::AutoStream::auto(io::stdout());
-        for one in &tested {
-            let (status, message) = match &one.result {
-                Ok(message) => (Status::Healthy, message),
-                Err(message) => (Status::Unhealthy, message),
-            };
-            let (colour, mark) = style(Some(status));
-            writeln!(out, "{colour}{mark}{colour:#} {:8} {message}", one.what)?;
-        }
+        out::print(|out| {
+            tested.iter().try_for_each(|one| {
+                let (status, message) = match &one.result {
+                    Ok(message) => (Status::Healthy, message),
+                    Err(message) => (Status::Unhealthy, message),
+                };
+                let (colour, mark) = style(Some(status));
+                writeln!(out, "{colour}{mark}{colour:#} {:8} {message}", one.what)
+            })
+        })?;
     }
     Ok(i32::from(tested.iter().any(|one| one.result.is_err())))
 }

@@ -5,15 +5,14 @@ use crate::{
     capture::Capture,
     config::{Inputs, Loaded, settings},
     health::Health,
-    keys,
     logging::Logging,
     pipeline::Pipeline,
-    protocol::tls::open::{Keyring, Vault},
+    protocol::tls::open::Vault,
     server::{Access, Server},
     sink::names::Names,
     track::Kept,
 };
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 /// What a reload works on.
 pub struct Reloader {
@@ -42,10 +41,10 @@ impl Reloader {
     }
 
     fn try_reload(&mut self, capture: &mut Capture, pipeline: &mut Pipeline) -> Result<(), String> {
-        let new = Loaded::new(&self.inputs, std::env::vars_os()).map_err(|error| error.to_string())?;
+        let new = Loaded::new(&self.inputs, std::env::vars_os()).map_err(|error| again(&error))?;
         // All that can fail comes first.
-        let keys = keys_of(&new)?;
-        let access = Access::prepare(&new.config).map_err(|error| error.to_string())?;
+        let keys = live::keys(&new.config).map_err(|error| again(&error))?;
+        let access = Access::prepare(&new.config).map_err(|error| again(&error))?;
         let changes = self.current.changes(&new);
         let config = &new.config;
         self.logging.reopen()?;
@@ -65,11 +64,7 @@ impl Reloader {
         capture.set_sample_every(config.metrics.sample_every);
         pipeline.reconfigure(live::pipeline_settings(config, &self.vault, Plaintext::from_wire(self.tap)));
         let live: Vec<String> = changes.into_iter().filter(|key| is_live(key) && !restart.contains(key)).collect();
-        if live.is_empty() {
-            tracing::info!("reloaded: no setting has changed; keys, passwords and certificates were read again");
-        } else {
-            tracing::info!("reloaded: {} changed", live.join(", "));
-        }
+        tracing::info!("reloaded: {}", said(&live, !restart.is_empty()));
         if !restart.is_empty() {
             tracing::warn!("these changes need a restart: {}", restart.join(", "));
         }
@@ -78,10 +73,42 @@ impl Reloader {
     }
 }
 
-fn keys_of(new: &Loaded) -> Result<Option<Keyring>, String> {
-    new.config.sessions.psk_file.as_deref().map(keys::load).transpose().map_err(|error| error.to_string())
+/// What has changed at once.
+fn said(live: &[String], others: bool) -> String {
+    match (live, others) {
+        ([], false) => String::from("no setting has changed; keys, passwords and certificates were read again"),
+        // What needs a restart has changed, too: a line of its own says so.
+        ([], true) => String::from("keys, passwords and certificates were read again"),
+        (live, _) => format!("{} changed", live.join(", ")),
+    }
+}
+
+/// The advice of an error is that for a start; here the agent runs.
+fn again(error: &impl Display) -> String {
+    error.to_string().replace(" and start again", " and send SIGHUP again")
 }
 
 fn is_live(key: &str) -> bool {
     settings::find(key).is_none_or(|setting| setting.live)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{again, said};
+    use crate::keys::KeyFileError;
+    use std::path::PathBuf;
+
+    #[test]
+    fn what_is_said_is_true() {
+        let of = |keys: &[&str], others| said(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>(), others);
+        assert!(of(&[], false).starts_with("no setting has changed"));
+        assert!(!of(&[], true).contains("no setting"), "one has, and needs a restart");
+        assert_eq!(of(&["log.level", "limits.at_timeout"], true), "log.level, limits.at_timeout changed");
+    }
+
+    #[test]
+    fn advice_is_that_of_a_running_agent() {
+        let advice = again(&KeyFileError::Open(PathBuf::from("keys")));
+        assert!(advice.ends_with("type `chmod 600 keys` and send SIGHUP again"), "{advice}");
+    }
 }

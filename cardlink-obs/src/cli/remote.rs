@@ -68,8 +68,13 @@ impl Fetched {
     }
 
     pub fn sum(&self, metric: &Metric) -> f64 {
-        self.of(metric).map(|sample| sample.value).sum()
+        total(self.of(metric).map(|sample| sample.value))
     }
+}
+
+/// A sum; of nothing it is 0, not the -0 that `sum` gives.
+pub fn total(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |sum, value| sum + value)
 }
 
 /// What `/health` said.
@@ -187,6 +192,9 @@ impl Remote {
             Err(ClientError::NotHttp(url)) if url.starts_with("http://") => Err(CliError::NoAgent(format!(
                 "what answers at {url} does not speak HTTP: if it serves HTTPS, name it with --url https://…"
             ))),
+            Err(error @ ClientError::Handshake { .. }) => {
+                Err(CliError::NoAgent(format!("{error}: no agent serves there; name its page with --url")))
+            }
             Err(error) => Err(CliError::NoAgent(error.to_string())),
         }
     }

@@ -4,7 +4,7 @@ use super::{
     CliError,
     flags::{self, Flags, Offer},
     live::{self, Plaintext},
-    otlp,
+    otlp, out,
     trace::ShowArgs,
 };
 use crate::{
@@ -22,9 +22,12 @@ use crate::{
         wall::WallClock,
     },
     track::Kept,
+    words::counted,
 };
 use clap::Args;
 use std::{
+    io::{self, Write as _},
+    ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -82,11 +85,12 @@ impl Player {
         Ok(Self { pipeline, keyring: vault.keyring() })
     }
 
-    /// Hands out what is told, to the end. What comes before an error in the file is told, too.
+    /// Hands out what is told, to the end, or until `take` wants no more. What comes before an error in the file is told,
+    /// too.
     pub fn play(
         &mut self,
         recording: &mut Recording,
-        take: &mut dyn FnMut(&mut Vec<Observation>),
+        take: &mut dyn FnMut(&mut Vec<Observation>) -> ControlFlow<()>,
     ) -> Result<(), CliError> {
         let mut observations = Vec::new();
         let mut last = 0;
@@ -99,11 +103,13 @@ impl Player {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error.into()),
             }
-            take(&mut observations);
+            if take(&mut observations).is_break() {
+                return Ok(());
+            }
             self.pipeline.take_orders();
         };
         self.pipeline.finish(last, &mut observations);
-        take(&mut observations);
+        let _ = take(&mut observations);
         result
     }
 }
@@ -134,7 +140,15 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
         _ => None,
     };
     let began = Instant::now();
-    let result = player.play(&mut recording, &mut |observations| hand_out(observations, &mut sinks));
+    // What a collector is to get does not depend on who reads what is printed.
+    let may_stop = sender.is_none() && !args.metrics;
+    let result = player.play(&mut recording, &mut |observations| {
+        hand_out(observations, &mut sinks);
+        if may_stop && sinks.iter().any(|sink| sink.is_unread()) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
     for sink in &mut sinks {
         sink.flush();
     }
@@ -142,16 +156,18 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     if let Some(sender) = sender {
         let lost = sender.stop(GRACE);
         if lost > 0 {
-            eprintln!("cardlink-obs: spans that could not be sent to the OTLP collector: {lost}");
+            out::complain(format_args!("spans that could not be sent to the OTLP collector: {lost}"));
         }
     }
     if args.metrics {
-        print!("{}", registry.render());
+        out::text(&registry.render())?;
     }
     if args.stats {
         let took = began.elapsed().as_secs_f64();
         let events = recording.events();
-        eprintln!("{events} events in {took:.3} s: {:.0} events/s", events as f64 / took.max(f64::MIN_POSITIVE));
+        let events_told = counted(events, "event", "events");
+        let rate = events as f64 / took.max(f64::MIN_POSITIVE);
+        let _ = writeln!(io::stderr(), "{events_told} in {took:.3} s: {rate:.0} events/s");
     }
     result.map(|()| 0)
 }

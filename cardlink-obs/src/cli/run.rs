@@ -3,13 +3,13 @@
 use super::{
     CliError,
     flags::{self, CommandArgs, ConfigArgs, Flags, Offer},
-    live, otlp,
+    live, otlp, out,
     reload::Reloader,
 };
 use crate::{
     agent::{Deserted, Run},
     capture,
-    health::{Facts, Health},
+    health::{self, Facts, Health},
     logging,
     observation::Stamp,
     server,
@@ -19,6 +19,7 @@ use crate::{
         log::Log,
         metrics::{Metrics, Registry, own::Own, page::Page},
         otlp::{self as sink_otlp, Settings},
+        recording::Recorder,
         spans::{Contexts, Ids, RunSpan, Spans},
         text::{Filter, Text},
         wall::WallClock,
@@ -83,6 +84,13 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         run.released(live.released);
     }
     let names = live::names(&config, false, live.vault.keyring().as_deref())?;
+    let recorder = config
+        .record
+        .file
+        .as_deref()
+        .map(|path| live::recorder(path, config.record.max_mib << 20, &names, config.record.ciphertext))
+        .transpose()?;
+    let progress = recorder.as_ref().map(Recorder::progress);
     let registry = Arc::new(Registry::new());
     let mut own = Own::new(Arc::clone(&registry), config.kernel.ring_kib * 1024);
     own.probes(live.capture.probes());
@@ -90,6 +98,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let mut facts = Facts::new(Arc::clone(&registry), Arc::clone(&page));
     facts.certificate.clone_from(&config.metrics.tls_certificate);
     facts.ports.clone_from(&config.watch.port);
+    facts.recording.clone_from(&progress);
     let facts = Arc::new(facts);
     let health = Health::new(Arc::clone(&facts));
     tracing::info!("metrics at {}", bound.url);
@@ -97,13 +106,10 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let server = bound.serve(Arc::clone(&page), health.clone())?;
     if config.health.enabled {
         health.configure(&config.health.checks)?;
+        if progress.is_some() {
+            health.register(health::recording(&facts))?;
+        }
     }
-    let recorder = config
-        .record
-        .file
-        .as_deref()
-        .map(|path| live::recorder(path, config.record.max_mib << 20, &names, config.record.ciphertext))
-        .transpose()?;
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(names.clone()))];
     let sender = otlp
         .as_ref()
@@ -116,8 +122,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let called = names.clone();
     if args.verbose {
         // It says all that the log would, and more readably.
-        let out = anstream::AutoStream::auto(std::io::stdout());
-        sinks.push(Box::new(Text::new(out, WallClock::of_this_host(), names, Filter::default())));
+        sinks.push(Box::new(Text::new(out::stdout(), WallClock::of_this_host(), names, Filter::default())));
     } else {
         sinks.push(Box::new(Log::new(names, traces.map(|_| Contexts::new(ids)))));
     }
@@ -147,6 +152,9 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         after_drain: Box::new(move |capture, pipeline, count| {
             manager.alive();
             facts.beat(capture.watched());
+            if let Some(progress) = &progress {
+                own.recording(progress);
+            }
             if own.after_drain(capture, pipeline.open_streams(), count) || count > 0 {
                 page.changed();
             }
@@ -157,6 +165,8 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
             manager.ready(&status);
         }),
         own: own_connections,
+        // The metrics are read by others.
+        unread: Box::new(|| false),
     }
     .until_stopped(&live.signals)?;
     manager.stopping();
@@ -172,10 +182,9 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
             tracing::warn!("spans that could not be sent to the OTLP collector: {lost}");
         }
     }
-    if let Some(recorder) = outcome.recorder {
-        recorder.finish()?;
-    }
+    let recorded = outcome.recorder.map(Recorder::finish).transpose();
     outcome.capture.leave();
+    recorded?;
     Ok(outcome.command.unwrap_or(0))
 }
 

@@ -1,9 +1,9 @@
 //! What belongs to the installed program: completions and manual pages.
 
-use super::{CliError, command};
+use super::{CliError, command, out};
 use clap::Args;
 use clap_complete::Shell;
-use std::{io, path::PathBuf};
+use std::{io::Write as _, path::PathBuf};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -12,9 +12,12 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn completions(args: &CompletionsArgs) -> i32 {
-    clap_complete::generate(args.shell, &mut command(), "cardlink-obs", &mut io::stdout());
-    0
+pub fn completions(args: &CompletionsArgs) -> Result<i32, CliError> {
+    // Into memory first: the generator does not bear that nobody reads.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command(), "cardlink-obs", &mut script);
+    out::print(|out| out.write_all(&script))?;
+    Ok(0)
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,14 @@
 use super::{
     CliError,
     health::style,
-    remote::{AgentArgs, Fetched, HealthAnswer, Remote},
+    out,
+    remote::{AgentArgs, Fetched, HealthAnswer, Remote, total},
 };
 use crate::{
     client::exposition::Sample,
     health::Status,
     sink::metrics::table::{self, Metric},
+    words::{ProbeCounts, counted, whole},
 };
 use anstyle::Style;
 use clap::Args;
@@ -34,9 +36,9 @@ pub fn status(args: &StatusArgs) -> Result<i32, CliError> {
     let health = remote.health().ok();
     let summary = Summary::of(&page);
     if args.json {
-        println!("{}", summary.json(&remote, health.as_ref()));
+        out::line(summary.json(&remote, health.as_ref()))?;
     } else {
-        summary.print(&mut anstream::AutoStream::auto(io::stdout()), &remote, health.as_ref())?;
+        out::print(|out| summary.print(out, &remote, health.as_ref()))?;
     }
     Ok(0)
 }
@@ -77,7 +79,7 @@ impl Summary {
     fn of(page: &Fetched) -> Self {
         let fate = |name: &str| {
             let events = page.of(&table::OWN_EVENTS);
-            events.filter(|sample| sample.label("fate") == name).map(|sample| sample.value).sum::<f64>()
+            total(events.filter(|sample| sample.label("fate") == name).map(|sample| sample.value))
         };
         let built = |label: &str| {
             page.of(&table::BUILD_INFO).next().map(|sample| sample.label(label).to_owned()).unwrap_or_default()
@@ -97,7 +99,7 @@ impl Summary {
             kernel: built("kernel"),
             targets: targets(page),
             at,
-            program_waits: waits.map(|sample| sample.value).sum(),
+            program_waits: total(waits.map(|sample| sample.value)),
             incomplete: page.sum(&table::OWN_INCOMPLETE),
             lost: fate("ring_full") + fate("table_full"),
             seen: fate("seen"),
@@ -149,7 +151,8 @@ impl Summary {
             writeln!(out)?;
             let mut text = listed(&self.at);
             if self.program_waits > 0.0 {
-                text = format!("{text} · {} waits after a complete answer", self.program_waits);
+                let waits = counted(whole(self.program_waits), "wait", "waits");
+                text = format!("{text} · {waits} after a complete answer");
             }
             line(out, "AT", &text)?;
         }
@@ -161,9 +164,18 @@ impl Summary {
         line(
             out,
             "Agent",
-            &format!("{} events, {lost} · CPU {:.1} s · {} MiB", self.seen, self.cpu, mib(self.memory)),
+            &format!(
+                "{}, {lost} · CPU {:.1} s · {} MiB",
+                counted(whole(self.seen), "event", "events"),
+                self.cpu,
+                mib(self.memory)
+            ),
         )?;
-        line(out, "Probes", &listed(&self.probes))
+        let mut probes = ProbeCounts::default();
+        for (verdict, count) in &self.probes {
+            (0..whole(*count)).for_each(|_| probes.add(verdict));
+        }
+        line(out, "Probes", &probes.sentence())
     }
 }
 
@@ -236,17 +248,15 @@ impl Target {
 
     fn print(&self, out: &mut impl Write, name: &str) -> io::Result<()> {
         let bold = Style::new().bold();
-        let processes = if (self.processes - 1.0).abs() < 0.5 { "process" } else { "processes" };
+        let processes = counted(whole(self.processes), "process", "processes");
+        let open = counted(whole(self.open), "connection", "connections");
         let memory = if self.memory > 0.0 { format!(" · {} MiB", mib(self.memory)) } else { String::new() };
-        writeln!(
-            out,
-            "{bold}{name}{bold:#} · {} {processes}{memory} · {} connections open",
-            self.processes, self.open
-        )?;
-        let failed: f64 = self.failures.values().sum();
+        writeln!(out, "{bold}{name}{bold:#} · {processes}{memory} · {open} open")?;
+        let failed = total(self.failures.values().copied());
+        let all = counted(whole(self.succeeded + failed), "handshake", "handshakes");
         let mean = self.mean_seconds.map(|mean| format!(", {} each", time(mean))).unwrap_or_default();
         let why = if failed > 0.0 { format!(" ({})", listed(&self.failures)) } else { String::new() };
-        line(out, "TLS", &format!("{} handshakes{mean} · {failed} failed{why}", self.succeeded))?;
+        line(out, "TLS", &format!("{all} · {} ok{mean} · {failed} failed{why}", self.succeeded))?;
         if !self.sessions.is_empty() || self.sessions_active > 0.0 {
             let ended = if self.sessions.is_empty() { String::from("none ended") } else { listed(&self.sessions) };
             line(out, "Sessions", &format!("{ended} · {} active", self.sessions_active))?;

@@ -6,7 +6,7 @@ use super::{
     secret::Password,
     trust::Trust,
 };
-use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
+use rustls::{AlertDescription, ClientConnection, StreamOwned, pki_types::ServerName};
 use std::{
     fmt::Write as _,
     io::{self, Read, Write},
@@ -25,6 +25,9 @@ pub enum ClientError {
     Unreachable { url: String, why: String },
     #[error("{url} cannot be trusted: {why}")]
     Tls { url: String, why: String },
+    /// It speaks TLS, and no connection comes about: nothing was shown that could be trusted or not.
+    #[error("{url} ends the TLS handshake: {why}")]
+    Handshake { url: String, why: String },
     #[error("what answers at {0} does not speak HTTP")]
     NotHttp(String),
 }
@@ -144,6 +147,9 @@ pub fn fetch(url: &Url, request: &Request<'_>, timeout: Duration) -> Result<Answ
             Some(rustls::Error::General(why)) => untrusted(why.clone()),
             Some(rustls::Error::InvalidCertificate(why)) => untrusted(format!("its certificate: {why}")),
             Some(rustls::Error::InvalidMessage(_)) => untrusted(String::from("it does not speak TLS: try http://")),
+            Some(other @ (rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_))) => {
+                ClientError::Handshake { url: url.to_string(), why: ended(other) }
+            }
             Some(other) => untrusted(other.to_string()),
             None => unreachable(&error),
         })?
@@ -151,6 +157,19 @@ pub fn fetch(url: &Url, request: &Request<'_>, timeout: Duration) -> Result<Answ
         exchange(stream, url, request).map_err(|error| unreachable(&error))?
     };
     answer(&raw).ok_or_else(|| ClientError::NotHttp(url.to_string()))
+}
+
+/// Why a handshake came to nothing, in words.
+fn ended(error: &rustls::Error) -> String {
+    match error {
+        // So does a server that takes pre-shared keys only: it has no certificate to show.
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            String::from("it takes no cipher suite with a certificate, as a server that takes PSKs only")
+        }
+        rustls::Error::AlertReceived(alert) => format!("it sends the alert {alert:?}"),
+        rustls::Error::PeerIncompatible(_) => String::from("it speaks no version of TLS or no suite that is common"),
+        other => other.to_string(),
+    }
 }
 
 fn exchange(mut stream: impl Read + Write, url: &Url, request: &Request<'_>) -> io::Result<Vec<u8>> {

@@ -107,9 +107,9 @@ fn every_fault_is_told_with_its_line() {
     let told = refusal(text);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 3, "{told}");
-    assert!(lines[0].starts_with("/etc/x.toml:2: `metrics.listen` must be an address"), "{told}");
-    assert!(lines[1].starts_with("/etc/x.toml:3: `metrics.enabled` must be true or false"), "{told}");
-    assert!(lines[2].starts_with("/etc/x.toml:6: `limits.at_timeout` must be a time"), "{told}");
+    assert!(lines[0].starts_with("/etc/x.toml:2: `metrics.listen`: must be an address"), "{told}");
+    assert!(lines[1].starts_with("/etc/x.toml:3: `metrics.enabled`: must be true or false"), "{told}");
+    assert!(lines[2].starts_with("/etc/x.toml:6: `limits.at_timeout`: must be a time"), "{told}");
     assert!(refusal("[log]\nlevel = \n").starts_with("/etc/x.toml:2: "));
     assert!(refusal("log = 3\n").contains("must be a table: [log]"));
 }
@@ -193,7 +193,7 @@ fn set_keeps_comments_and_refuses_what_is_invalid() {
     );
     assert_eq!(
         refused(&[("kernel.ring_kib", "5")]).to_string(),
-        "`kernel.ring_kib` must be a power of two from 4 to 1048576"
+        "`kernel.ring_kib`: must be a power of two from 4 to 1048576 (it is `5`)"
     );
     assert!(refused(&[("metrics.username", "a")]).to_string().contains("needs a `metrics.password_file`"));
     assert!(refused(&[("health.checks.a.kind", "tcp")]).to_string().contains("needs `address`"));

@@ -3,6 +3,7 @@
 use super::{
     ConfigError, Loaded, SECTIONS, SETTINGS,
     checks::{CheckKind, KINDS},
+    error::told,
     kind::Kind,
     nearest::nearest,
     settings::{self, Setting},
@@ -16,7 +17,7 @@ use toml_edit::{Array, DocumentMut, Item, Table};
 pub enum EditError {
     #[error("there is no setting `{key}`{hint}", hint = .hint.as_ref().map(|near| format!(": did you mean `{near}`?")).unwrap_or_default())]
     Unknown { key: String, hint: Option<String> },
-    #[error("`{key}` {message}")]
+    #[error("`{key}`: {message}")]
     Value { key: String, message: String },
     #[error("{0}")]
     Invalid(#[from] ConfigError),
@@ -33,7 +34,8 @@ pub fn set(path: &Path, text: &str, pairs: &[(&str, &str)]) -> Result<String, Ed
     for (key, text) in pairs {
         let kind = kind_of(&document, key, pairs)?;
         let wrong = |message| EditError::Value { key: (*key).to_owned(), message };
-        let value = kind.parse(text).map_err(wrong)?;
+        let given = Some(*text).filter(|_| !settings::find(key).is_some_and(|setting| setting.secret));
+        let value = kind.parse(text).map_err(|message| wrong(format!("{message}{}", told(given))))?;
         put(&mut document, key, &value).map_err(wrong)?;
     }
     let text = document.to_string();
@@ -61,7 +63,7 @@ fn kind_of(document: &DocumentMut, key: &str, pairs: &[(&str, &str)]) -> Result<
     let there = || document.get("health")?.get("checks")?.get(name)?.get("kind")?.as_str();
     let kind = said.or_else(there).unwrap_or(name);
     let Some(kind) = CheckKind::find(kind) else {
-        let message = format!("is of no known kind: set `health.checks.{name}.kind`, too");
+        let message = format!("its kind is not known: set `health.checks.{name}.kind`, too");
         return Err(EditError::Value { key: format!("health.checks.{name}"), message });
     };
     let found = kind.all_options().find(|known| known.name == option);

@@ -36,6 +36,24 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// A value that is not taken, with what was given, unless that may be a secret.
+    pub fn of_value(place: Place, key: Option<&str>, message: &str, given: Option<&str>) -> Self {
+        let key = key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+        Self { place, message: format!("{key}{message}{}", told(given)) }
+    }
+}
+
+/// `(it is …)`; of a long value the beginning.
+pub(super) fn told(given: Option<&str>) -> String {
+    const MOST: usize = 40;
+    // An address with a user name in it may have a password.
+    let Some(given) = given.filter(|given| !given.contains('@')) else { return String::new() };
+    let short: String = given.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let more = if given.chars().count() > MOST { "…" } else { "" };
+    format!(" (it is `{short}{more}`)")
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)
@@ -74,3 +92,18 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Place};
+
+    #[test]
+    fn a_value_is_told_unless_it_may_be_a_secret() {
+        let fault = |given| Fault::of_value(Place::Default, Some("limits.at_timeout"), "must be a time", given).message;
+        assert_eq!(fault(Some("3 days")), "`limits.at_timeout`: must be a time (it is `3 days`)");
+        assert_eq!(fault(None), "`limits.at_timeout`: must be a time");
+        assert_eq!(fault(Some("ftp://me:secret@host")), "`limits.at_timeout`: must be a time");
+        let long = fault(Some(&"x".repeat(500)));
+        assert!(long.len() < 100 && long.ends_with("…`)"), "{long}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::{
     checks::{CheckConfig, CheckKind, KINDS},
     error::{ConfigError, Fault, Place},
+    kind::Kind,
     nearest::nearest,
     settings::{self, SECTIONS, SETTINGS},
 };
@@ -149,7 +150,7 @@ impl Reader<'_> {
                 Ok(value) => {
                     self.file.values.insert(setting.key, (value, line));
                 }
-                Err(message) => self.fault(line, &key, message),
+                Err(message) => self.value(line, &key, &message, item, setting.secret),
             }
         }
     }
@@ -205,7 +206,8 @@ impl Reader<'_> {
                 Ok(value) => {
                     given.insert(known.name, value);
                 }
-                Err(message) => self.fault(line, &full, message),
+                // An address may have a password in it.
+                Err(message) => self.value(line, &full, &message, item, matches!(known.kind, Kind::Url | Kind::Text)),
             }
         }
         if self.faults.len() > before {
@@ -223,6 +225,15 @@ impl Reader<'_> {
     fn line(&self, table: &dyn TableLike, name: &str, item: &Item) -> usize {
         let span = table.get_key_value(name).and_then(|(key, _)| key.span()).or_else(|| item.span());
         span.map_or(1, |span| self.lines.number(span.start))
+    }
+
+    /// A value that is not taken.
+    fn value(&mut self, line: usize, key: &str, message: &str, item: &Item, secret: bool) {
+        let given = item.as_value().filter(|_| !secret).map(|value| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => value.to_string().trim().to_owned(),
+        });
+        self.faults.push(Fault::of_value(self.lines.place(line), Some(key), message, given.as_deref()));
     }
 
     fn fault(&mut self, line: usize, key: &str, message: String) {

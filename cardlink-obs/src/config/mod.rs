@@ -194,7 +194,10 @@ fn variables(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<
         let value = text.to_str().map_or_else(|| Err(String::from("must be text")), |text| setting.kind.parse(text));
         match value {
             Ok(value) => layer.push((setting.key, value, place)),
-            Err(message) => faults.push(Fault::new(place, None, message)),
+            Err(message) => {
+                let given = text.to_str().filter(|_| !setting.secret);
+                faults.push(Fault::of_value(place, None, &message, given));
+            }
         }
     }
     if faults.is_empty() { Ok((layer, strange)) } else { Err(ConfigError::Faults(faults)) }
@@ -218,7 +221,10 @@ fn flags(given: &[(&'static str, Vec<String>)]) -> Result<Layer, ConfigError> {
         };
         match value {
             Ok(value) => layer.push((setting.key, value, place)),
-            Err(message) => return Err(ConfigError::Faults(vec![Fault::new(place, None, message)])),
+            Err(message) => {
+                let given = texts.last().map(String::as_str).filter(|_| !setting.secret);
+                return Err(ConfigError::Faults(vec![Fault::of_value(place, None, &message, given)]));
+            }
         }
     }
     Ok(layer)

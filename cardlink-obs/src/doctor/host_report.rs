@@ -6,6 +6,7 @@ use crate::capture::{
     probes::{Family, Verdict},
     tracefs,
 };
+use crate::words::ProbeCounts;
 use std::path::Path;
 
 /// How good a finding is.
@@ -52,7 +53,8 @@ pub struct HostReport {
     pub works: bool,
 }
 
-const ALL: [Family; 5] = [Family::Process, Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind];
+const ALL: [Family; 6] =
+    [Family::Process, Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report];
 
 pub fn examine(settings: &KernelSettings) -> HostReport {
     let mut findings = vec![kernel()];
@@ -67,17 +69,18 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
     match Kernel::load(settings).and_then(|mut kernel| kernel.attach(&ALL).map(|()| kernel)) {
         Ok(mut kernel) => {
             findings.push(Finding::new(Mark::Good, "may load and attach BPF programs"));
-            let (mut good, mut missing, mut broken) = (0, Vec::new(), Vec::new());
+            let (mut counts, mut missing, mut broken) = (ProbeCounts::default(), Vec::new(), Vec::new());
             for attached in &kernel.probes {
                 let reason = match &attached.verdict {
                     Verdict::Broken(reason) => Some(reason.clone()),
                     _ => None,
                 };
                 match &attached.verdict {
-                    Verdict::Ok | Verdict::Standby => good += 1,
+                    Verdict::Ok | Verdict::Standby => {}
                     Verdict::Unsupported => missing.push(attached.probe.site.to_string()),
                     Verdict::Broken(_) => broken.push(attached.probe.site.to_string()),
                 }
+                counts.add(attached.verdict.as_str());
                 probes.push((
                     attached.probe.program.to_owned(),
                     attached.probe.site.to_string(),
@@ -85,7 +88,7 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
                     reason,
                 ));
             }
-            findings.push(Finding::new(Mark::Good, format!("{good} of {} probes attach", kernel.probes.len())));
+            findings.push(Finding::new(Mark::Good, counts.sentence()));
             if !missing.is_empty() {
                 findings.push(Finding::new(Mark::None, format!("this kernel has no {}", missing.join(", "))));
             }

@@ -2,11 +2,14 @@
 
 use crate::{
     client::OwnConnections,
-    sink::metrics::{Registry, page::Page},
+    sink::{
+        metrics::{Registry, page::Page},
+        recording::Progress,
+    },
 };
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,13 +28,18 @@ pub struct Facts {
     pub certificate: Option<PathBuf>,
     /// The ports that the configuration watches.
     pub ports: Vec<u16>,
+    /// How the recording goes, when there is one.
+    pub recording: Option<Arc<Progress>>,
     started: Instant,
+    first_round: Condvar,
     seen: Mutex<Seen>,
 }
 
 struct Seen {
     beat: Instant,
     updated: Option<Instant>,
+    /// The loop has come round: what was there at the start is known.
+    begun: bool,
     /// Watched processes, with their targets' names.
     watched: Vec<(u32, String)>,
 }
@@ -45,8 +53,10 @@ impl Facts {
             own: OwnConnections::default(),
             certificate: None,
             ports: Vec::new(),
+            recording: None,
             started: now,
-            seen: Mutex::new(Seen { beat: now, updated: None, watched: Vec::new() }),
+            first_round: Condvar::new(),
+            seen: Mutex::new(Seen { beat: now, updated: None, begun: false, watched: Vec::new() }),
         }
     }
 
@@ -54,10 +64,20 @@ impl Facts {
     pub fn beat<'a>(&self, watched: impl Iterator<Item = (u32, &'a str)>) {
         let mut seen = self.seen();
         seen.beat = Instant::now();
+        if !seen.begun {
+            seen.begun = true;
+            self.first_round.notify_all();
+        }
         if seen.updated.is_none_or(|at| at.elapsed() >= UPDATE_EVERY) {
             seen.updated = Some(Instant::now());
             seen.watched = watched.map(|(pid, name)| (pid, name.to_owned())).collect();
         }
+    }
+
+    /// Waits until the loop has come round for the first time, at most so long.
+    pub fn wait_for_first_round(&self, at_most: Duration) {
+        let waited = self.first_round.wait_timeout_while(self.seen(), at_most, |seen| !seen.begun);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Whether the agent's loop still comes round.

@@ -101,6 +101,11 @@ pub struct Registration {
     pub check: Box<dyn Check>,
 }
 
+/// The check of the recording, which there is when something is recorded.
+pub fn recording(facts: &Arc<Facts>) -> Registration {
+    checks::recording(facts)
+}
+
 /// The checks that run.
 #[derive(Clone)]
 pub struct Health {

@@ -7,10 +7,7 @@ mod file;
 pub use file::LogFile;
 
 use crate::config::{Log, LogFormat};
-use std::{
-    io::{self, IsTerminal as _},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt,
     fmt::writer::BoxMakeWriter,
@@ -77,7 +74,7 @@ fn filter(levels: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(levels).map_err(|error| format!("the log level {levels}: {error}"))
 }
 
-/// Not into a file or a pipe, and not for who asked for none.
+/// By the rule of all other output: not into a file or a pipe, not for who asked for none, not on a terminal that has none.
 fn colours() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }

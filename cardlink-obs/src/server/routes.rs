@@ -27,7 +27,12 @@ pub(super) struct State {
 type Shared = extract::State<State>;
 
 pub(super) fn all(path: &str, state: State) -> Router {
-    routes_of_health().route(path, get(metrics)).with_state(state)
+    let text =
+        format!("cardlink-obs: the metrics are at {path}, the health at /health, /health/live and /health/ready\n");
+    let routes = routes_of_health().route(path, get(metrics));
+    // The metrics may be there themselves.
+    let routes = if path == "/" { routes } else { routes.route("/", get(|| async { text })) };
+    routes.with_state(state)
 }
 
 pub(super) fn health(state: State) -> Router {

@@ -22,6 +22,11 @@ pub trait Sink {
 
     /// A batch is over: whatever is held back may go out now.
     fn flush(&mut self) {}
+
+    /// Whether nobody reads it any more: whoever did has gone.
+    fn is_unread(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

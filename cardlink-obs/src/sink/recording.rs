@@ -3,6 +3,11 @@
 //! A file is a magic line, a header (JSON, with its length before it), and records. A record is a length (`u32`,
 //! little endian) and an event in postcard form; a length of 0 is the end mark, which a file that was cut off lacks.
 
+mod file;
+mod progress;
+
+pub use progress::Progress;
+
 use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask};
 use crate::event::{ContentNote, Data, Endpoint, Event, Plain, SqliteNote, TestNote};
 use crate::protocol::{
@@ -18,9 +23,10 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
 };
 
 const MAGIC: &[u8; 16] = b"cardlink-record\n";
@@ -59,8 +65,14 @@ impl Header {
 /// Why a recording cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    #[error("the recording {path}: {error}", path = .0.display(), error = .1)]
     Io(PathBuf, io::Error),
+    #[error("the recording {path} is not complete, {lost} events are not in it: {error}", path = .path.display())]
+    Lost { path: PathBuf, lost: u64, error: io::Error },
+    #[error("{path} is empty: nothing was recorded into it", path = .0.display())]
+    Empty(PathBuf),
+    #[error("{path} is cut off before its first event: the run that wrote it was ended at once, or the disk was full", path = .0.display())]
+    Headless(PathBuf),
     #[error("{path} is not a recording of cardlink-obs", path = .0.display())]
     Foreign(PathBuf),
     #[error("{path} was written in format {found}, this agent reads {OLDEST} to {VERSION}: use a newer cardlink-obs", path = .path.display())]
@@ -74,9 +86,8 @@ pub enum RecordingError {
 /// Writes a recording.
 pub struct Recorder {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: file::Writer,
     header: Header,
-    written: u64,
     /// Bytes of one file; when it is reached the file becomes `PATH.1` and a new one begins. 0 for no limit.
     limit: u64,
     names: Names,
@@ -87,6 +98,7 @@ pub struct Recorder {
     standing: HashMap<Standing, Vec<u8>>,
     buffer: Vec<u8>,
     failed: Option<io::Error>,
+    progress: Arc<Progress>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -129,7 +141,6 @@ impl Recorder {
             path: path.to_path_buf(),
             file,
             header,
-            written: 0,
             limit,
             names,
             redactors: HashMap::new(),
@@ -137,17 +148,42 @@ impl Recorder {
             standing: HashMap::new(),
             buffer: Vec::new(),
             failed: None,
+            progress: Arc::default(),
         })
     }
 
-    /// Writes one event. The first error ends the recording; [`Recorder::finish`] tells it.
+    /// How it goes, for who looks after it.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Writes one event. The first error ends the recording: it is told at once in the log, and again by
+    /// [`Recorder::finish`].
     pub fn take(&mut self, event: &Event<'_>) {
         if self.failed.is_some() {
+            self.progress.lost(1);
             return;
         }
         if let Err(error) = self.write(event) {
-            self.failed = Some(error);
+            self.fail(error);
         }
+    }
+
+    /// Hands what waits to the kernel, when some has waited for a second: a run that is killed loses no more.
+    pub fn flush_when_due(&mut self, now: Instant) {
+        if self.failed.is_none()
+            && self.file.is_due(now)
+            && let Err(error) = self.file.flush(&self.progress)
+        {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        let path = self.path.display();
+        tracing::error!("the recording {path}: {error}; it ends here, and what comes from now on is not recorded");
+        self.progress.fail(error.to_string());
+        self.failed = Some(error);
     }
 
     fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
@@ -157,9 +193,8 @@ impl Recorder {
         let encoded = postcard::to_extend(event, std::mem::take(&mut self.buffer)).map_err(io::Error::other)?;
         self.buffer = encoded;
         self.note_standing(event);
-        put(&mut self.file, &self.buffer)?;
-        self.written += 4 + self.buffer.len() as u64;
-        if self.limit > 0 && self.written >= self.limit {
+        self.file.put(&self.buffer, true, &self.progress)?;
+        if self.limit > 0 && self.file.events_len() >= self.limit {
             self.rotate()?;
         }
         Ok(())
@@ -192,16 +227,15 @@ impl Recorder {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        end(&mut self.file)?;
+        self.file.end(&self.progress)?;
         let mut old = self.path.clone().into_os_string();
         old.push(".1");
         fs::rename(&self.path, &old)?;
         self.header.part += 1;
         self.file = begin(&self.path, &self.header)?;
-        self.written = 0;
         for rank in 0..=2 {
             for (_, bytes) in self.standing.iter().filter(|(standing, _)| standing.rank() == rank) {
-                put(&mut self.file, bytes)?;
+                self.file.put(bytes, false, &self.progress)?;
             }
         }
         Ok(())
@@ -335,31 +369,19 @@ impl Recorder {
 
     /// Ends the recording; says how it went.
     pub fn finish(mut self) -> Result<(), RecordingError> {
-        let result = match self.failed.take() {
-            Some(error) => Err(error),
-            None => end(&mut self.file),
+        let error = match self.failed.take() {
+            Some(error) => error,
+            None => match self.file.end(&self.progress) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
         };
-        result.map_err(|error| RecordingError::Io(self.path.clone(), error))
+        Err(RecordingError::Lost { path: self.path, lost: self.progress.counts().lost, error })
     }
 }
 
-fn begin(path: &Path, header: &Header) -> io::Result<BufWriter<File>> {
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let mut file = BufWriter::with_capacity(1 << 16, file);
-    file.write_all(MAGIC)?;
-    put(&mut file, &serde_json::to_vec(header)?)?;
-    Ok(file)
-}
-
-fn put(file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    file.write_all(&len.to_le_bytes())?;
-    file.write_all(bytes)
-}
-
-fn end(file: &mut BufWriter<File>) -> io::Result<()> {
-    file.write_all(&0u32.to_le_bytes())?;
-    file.flush()
+fn begin(path: &Path, header: &Header) -> io::Result<file::Writer> {
+    file::Writer::create(path, MAGIC, &serde_json::to_vec(header)?)
 }
 
 /// Reads a recording.
@@ -376,14 +398,20 @@ impl Recording {
         let io = |error| RecordingError::Io(path.to_path_buf(), error);
         let foreign = || RecordingError::Foreign(path.to_path_buf());
         let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
-        let mut magic = [0; MAGIC.len()];
-        file.read_exact(&mut magic).map_err(|_| foreign())?;
-        if magic != *MAGIC {
+        let mut magic = Vec::new();
+        (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(io)?;
+        if magic.is_empty() {
+            return Err(RecordingError::Empty(path.to_path_buf()));
+        }
+        if !MAGIC.starts_with(&magic) {
             return Err(foreign());
         }
         let mut buffer = Vec::new();
         match next_record(&mut file, &mut buffer) {
             Ok(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(RecordingError::Headless(path.to_path_buf()));
+            }
             _ => return Err(foreign()),
         }
         let header: Header = serde_json::from_slice(&buffer).map_err(|_| foreign())?;
@@ -413,10 +441,11 @@ impl Recording {
         self.events += 1;
         match postcard::from_bytes(&self.buffer) {
             Ok(event) => Ok(Some(event)),
-            Err(error) => Err(RecordingError::Damaged {
+            // What the decoder says of it speaks of types, not of the file.
+            Err(_) => Err(RecordingError::Damaged {
                 path: self.path.clone(),
                 events: self.events - 1,
-                reason: error.to_string(),
+                reason: String::from("what follows is no event"),
             }),
         }
     }

@@ -3,7 +3,13 @@ use crate::{
     event::{Data, Endpoint, Event, Holder, Origin, ProcessOrigin, RawCall, Rest, StreamId},
     sink::names::Names,
 };
-use std::{borrow::Cow, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    borrow::Cow,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 const TTY: StreamId = StreamId { identity: 0xFFFF_8880_0000_0000, generation: 1, tty: true };
 const HOLDER: Holder = Holder { tgid: 10, fd: 3 };
@@ -101,7 +107,9 @@ fn a_file_that_was_cut_off_says_so() {
     for len in 0..bytes.len() {
         fs::write(&path, &bytes[..len]).expect("written");
         match all(&path) {
-            Err(RecordingError::Foreign(_) | RecordingError::Truncated { .. }) => {}
+            Err(RecordingError::Empty(_)) if len == 0 => {}
+            Err(RecordingError::Headless(_)) if len > 0 => {}
+            Err(RecordingError::Truncated { .. }) if len > 16 => {}
             other => panic!("{len} of {} bytes: {other:?}", bytes.len()),
         }
     }
@@ -150,4 +158,45 @@ fn a_new_part_begins_with_what_is_open() {
     assert_eq!(events[..2], [seen(), opened()]);
     assert!(Recording::open(&path).expect("open").header.part > 1);
     assert!(all(&folder.path().join("a.rec.1")).is_ok());
+}
+
+#[test]
+fn the_header_is_there_at_once_and_events_a_second_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.rec");
+    let mut recorder = recorder(&path, 0);
+    assert_eq!(Recording::open(&path).expect("a header").header.host, "host");
+    record(&mut recorder, &[seen(), opened()]);
+    let now = Instant::now();
+    recorder.flush_when_due(now);
+    assert!(matches!(all(&path), Err(RecordingError::Truncated { events: 0, .. })), "too soon");
+    recorder.flush_when_due(now + Duration::from_secs(2));
+    // As after a kill: nobody has finished it.
+    assert!(matches!(all(&path), Err(RecordingError::Truncated { events: 2, .. })));
+    assert_eq!(recorder.progress().counts().written, 2);
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_is_lost() {
+    // The device takes nothing, not even the header.
+    let full = Path::new("/dev/full");
+    let names = || Names::with_new_key(false).expect("random bytes");
+    assert!(matches!(Recorder::create(full, header(), 0, names()), Err(RecordingError::Io(..))));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.rec");
+    let mut recorder = recorder(&path, 300);
+    record(&mut recorder, &[seen(), opened()]);
+    // A rotation that cannot rename ends it as a full disk does.
+    drop(folder);
+    for offset in 0..20 {
+        recorder.take(&written(offset * 7, b"AT+CSQ\r"));
+    }
+    let progress = recorder.progress();
+    assert!(progress.failure().is_some_and(|why| why.contains("No such file")), "{:?}", progress.failure());
+    let counts = progress.counts();
+    assert!(counts.lost > 0 && counts.written + counts.lost == 22, "{counts:?}");
+    match recorder.finish() {
+        Err(RecordingError::Lost { lost, .. }) => assert_eq!(lost, counts.lost),
+        other => panic!("{other:?}"),
+    }
 }

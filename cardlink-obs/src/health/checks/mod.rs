@@ -9,7 +9,7 @@ mod server;
 mod services;
 mod tls_psk;
 
-use super::{Check, Facts, Verdict};
+use super::{Check, Facts, Registration, Verdict};
 use crate::{client::Deadline, config::What};
 use std::{
     sync::Arc,
@@ -44,6 +44,19 @@ pub(super) fn make(what: &What, facts: &Arc<Facts>) -> Box<dyn Check> {
             Box::new(services::Database { engine, address, slow: degraded_after, facts })
         }
         What::Otlp { endpoint, protocol, ca_file } => Box::new(peers::Otlp { endpoint, protocol, ca_file, facts }),
+    }
+}
+
+/// The recording is looked after when there is one; it has no options.
+pub(super) fn recording(facts: &Arc<Facts>) -> Registration {
+    Registration {
+        name: String::from("recording"),
+        kind: "recording",
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        // The metrics are right without it.
+        own: false,
+        check: Box::new(own::Recording { facts: Arc::clone(facts) }),
     }
 }
 

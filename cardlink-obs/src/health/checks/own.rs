@@ -4,6 +4,7 @@ use crate::{
     client::{Deadline, certificate},
     health::{Check, Facts, Verdict},
     sink::metrics::table,
+    words::{ProbeCounts, counted, whole},
 };
 use certificate::Validity;
 use jiff::Timestamp;
@@ -14,7 +15,9 @@ pub(super) struct Process {
 }
 
 impl Check for Process {
-    fn look(&mut self, _: Deadline) -> Verdict {
+    fn look(&mut self, deadline: Deadline) -> Verdict {
+        // Before the first round nobody can be known.
+        self.facts.wait_for_first_round(deadline.left().unwrap_or_default() / 2);
         let targets: Vec<(String, f64)> = self
             .facts
             .registry
@@ -24,13 +27,14 @@ impl Check for Process {
             .collect();
         let gone: Vec<&str> =
             targets.iter().filter(|(_, count)| *count <= 0.0).map(|(name, _)| name.as_str()).collect();
-        let processes: f64 = targets.iter().map(|(_, count)| count).sum();
+        let processes = targets.iter().map(|(_, count)| whole(*count)).sum();
         if targets.is_empty() {
             Verdict::degraded("no target has come yet")
         } else if gone.len() == targets.len() {
             Verdict::unhealthy(format!("no process is left of {}", gone.join(", ")))
         } else if gone.is_empty() {
-            Verdict::healthy(format!("{processes} processes of {} targets", targets.len()))
+            let processes = counted(processes, "process", "processes");
+            Verdict::healthy(format!("{processes} of {}", counted(targets.len() as u64, "target", "targets")))
         } else {
             Verdict::degraded(format!("no process is left of {}", gone.join(", ")))
         }
@@ -93,13 +97,34 @@ impl Check for Probes {
                 .filter_map(|(labels, _)| labels.first().cloned())
                 .collect()
         };
-        let (good, standby, broken) = (of("ok"), of("not_applicable"), of("broken"));
+        let mut counts = ProbeCounts::default();
+        series.iter().filter_map(|(labels, _)| labels.get(1)).for_each(|verdict| counts.add(verdict));
+        let (good, broken) = (of("ok"), of("broken"));
         if good.is_empty() {
             Verdict::unhealthy("no probe is attached")
         } else if broken.is_empty() {
-            Verdict::healthy(format!("{} attached, {} not needed now", good.len(), standby.len()))
+            Verdict::healthy(counts.sentence())
         } else {
             Verdict::degraded(format!("broken: {} (`cardlink-obs doctor` tells why)", broken.join(", ")))
+        }
+    }
+}
+
+pub(super) struct Recording {
+    pub(super) facts: Arc<Facts>,
+}
+
+impl Check for Recording {
+    fn look(&mut self, _: Deadline) -> Verdict {
+        let Some(progress) = &self.facts.recording else { return Verdict::healthy("nothing is recorded") };
+        let counts = progress.counts();
+        let of = |number| counted(number, "event", "events");
+        match progress.failure() {
+            Some(why) => {
+                let (lost, written) = (of(counts.lost), of(counts.written));
+                Verdict::unhealthy(format!("it has ended: {why}; {written} written, {lost} lost"))
+            }
+            None => Verdict::healthy(format!("{} written", of(counts.written))),
         }
     }
 }
@@ -130,8 +155,8 @@ impl Check for Ledger {
         let fates = counts(&table::OWN_EVENTS);
         let fate = |name: &str| fates.get(name).copied().unwrap_or(0.0);
         let seen = fate("seen");
-        let others: f64 = fates.iter().filter(|(name, _)| *name != "seen").map(|(_, count)| count).sum();
-        let received: f64 = counts(&table::OWN_RECEIVED).values().sum();
+        let others: f64 = fates.iter().filter(|(name, _)| *name != "seen").fold(0.0, |sum, (_, count)| sum + count);
+        let received = counts(&table::OWN_RECEIVED).values().fold(0.0, |sum, count| sum + count);
         let sent = fate("submitted") + fate("read_fault");
         let difference = (seen - others).abs().max((sent - received).abs());
         self.same = if difference > 0.0 && (difference - self.difference).abs() < 0.5 { self.same + 1 } else { 0 };

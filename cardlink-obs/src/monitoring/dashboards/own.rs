@@ -107,6 +107,14 @@ pub const DASHBOARD: Dashboard = Dashboard {
             &[q("sum by (instance, target, way) (cardlink_obs_blind_total{@A})", "")],
         )
         .about("Targets that move bytes by io_uring, kernel TLS, sendfile or splice: what went that way is not seen."),
+        panel(
+            Lines,
+            "Events for the recording",
+            Unit::PerSecond,
+            12,
+            &[q("sum by (instance, fate) (rate(cardlink_obs_recorded_events_total{@A}[$__rate_interval]))", "{{instance}} {{fate}}")],
+        )
+        .about("Only with `--record`. `lost`: the file could not be written, as on a full disk, and the recording has ended."),
         row("What it costs"),
         panel(
             Lines,

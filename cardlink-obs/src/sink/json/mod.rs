@@ -6,7 +6,12 @@ mod device;
 mod session;
 mod test;
 
-use super::{Sink, names::Names, text::Filter, wall::WallClock};
+use super::{
+    Sink,
+    names::Names,
+    text::{Filter, is_gone},
+    wall::WallClock,
+};
 use crate::observation::{Connection, Extensions, Handshake, Observation, Phases, Process, Stamp, TargetEvent, Tty};
 use serde_json::{Map, Value, json};
 use std::{io::Write, time::Duration};
@@ -17,25 +22,31 @@ pub struct Json<W> {
     clock: WallClock,
     names: Names,
     filter: Filter,
+    /// The reader has gone.
+    unread: bool,
 }
 
 impl<W: Write> Json<W> {
     pub fn new(out: W, clock: WallClock, names: Names, filter: Filter) -> Self {
-        Self { out, clock, names, filter }
+        Self { out, clock, names, filter, unread: false }
     }
 }
 
 impl<W: Write> Sink for Json<W> {
     fn take(&mut self, observation: &Observation) {
-        if self.filter.passes(observation) {
+        if !self.unread && self.filter.passes(observation) {
             let value = to_json(observation, &self.clock, &self.names);
-            let _ = writeln!(self.out, "{value}");
+            self.unread = is_gone(&writeln!(self.out, "{value}"));
         }
     }
 
     fn flush(&mut self) {
-        let _ = self.out.flush();
+        self.unread = self.unread || is_gone(&self.out.flush());
         self.clock.refresh();
+    }
+
+    fn is_unread(&self) -> bool {
+        self.unread
     }
 }
 

@@ -1,6 +1,7 @@
 //! The agent's own figures: fates of events, verdicts of probes, the ring.
 
 use super::{Registry, table};
+use crate::sink::recording::Progress;
 use crate::{
     capture::{Capture, accounts::Account, loader::Attached},
     observation::Stamp,
@@ -47,6 +48,19 @@ impl Own {
         for attached in probes {
             let labels = [attached.probe.program, attached.verdict.as_str()];
             self.registry.set(&table::OWN_PROBE_STATUS, &labels, 1.0);
+        }
+    }
+
+    /// How the recording goes.
+    pub fn recording(&mut self, progress: &Progress) {
+        let counts = progress.counts();
+        for (key, fate, count) in
+            [("recording written", "written", counts.written), ("recording lost", "lost", counts.lost)]
+        {
+            let before = self.told.insert(key, count).unwrap_or(0);
+            if count > before || count == 0 {
+                self.registry.add(&table::OWN_RECORDED, &[fate], count.saturating_sub(before) as f64);
+            }
         }
     }
 

@@ -183,4 +183,6 @@ metrics! {
         "Time that it takes to render the metrics page, off the request path.";
     OWN_PAGE_TIME: Kind::Gauge, "cardlink_obs_page_timestamp_seconds" []
         "When this page was rendered, seconds of the epoch.";
+    OWN_RECORDED: Kind::Counter, "cardlink_obs_recorded_events_total" ["fate"]
+        "Events for the recording: written to its file, or lost because that failed; only with --record.";
 }

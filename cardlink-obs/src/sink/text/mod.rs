@@ -181,11 +181,13 @@ pub struct Text<W> {
     filter: Filter,
     /// What the last heading was about, so that it is not said again.
     heading: Option<(Heading, Stamp)>,
+    /// The reader has gone.
+    unread: bool,
 }
 
 impl<W: Write> Text<W> {
     pub fn new(out: W, clock: WallClock, names: Names, filter: Filter) -> Self {
-        Self { out, clock, names, filter, heading: None }
+        Self { out, clock, names, filter, heading: None, unread: false }
     }
 
     fn write(&mut self, observation: &Observation) -> io::Result<()> {
@@ -416,16 +418,24 @@ impl<W: Write> Text<W> {
 
 impl<W: Write> Sink for Text<W> {
     fn take(&mut self, observation: &Observation) {
-        if self.filter.passes(observation) {
-            // A reader that went away is the reader's business.
-            let _ = self.write(observation);
+        if !self.unread && self.filter.passes(observation) {
+            self.unread = is_gone(&self.write(observation));
         }
     }
 
     fn flush(&mut self) {
-        let _ = self.out.flush();
+        self.unread = self.unread || is_gone(&self.out.flush());
         self.clock.refresh();
     }
+
+    fn is_unread(&self) -> bool {
+        self.unread
+    }
+}
+
+/// Whether what was written to has no reader any more.
+pub fn is_gone(result: &io::Result<()>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// `server 3 ms │ peer 409 ms ████████`: the bar is the share of the slower one.

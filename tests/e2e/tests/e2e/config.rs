@@ -75,7 +75,7 @@ fn mistakes_are_refused_with_file_and_line() -> Result {
         let wanted =
             format!("cardlink-obs: {file}:3: there is no setting `metrics.listn`: did you mean `metrics.listen`?");
         ensure!(said.contains(&wanted), "{said}");
-        ensure!(said.contains(&format!("{file}:5: `kernel.ring_kib` must be a power of two")), "{said}");
+        ensure!(said.contains(&format!("{file}:5: `kernel.ring_kib`: must be a power of two")), "{said}");
     }
     let (code, said) = ended(&mut agent::command(&place)?, &["run", "--config", "/no/such/file"])?;
     ensure!(code == Some(78) && said.contains("/no/such/file cannot be read: No such file"), "{code:?} {said}");

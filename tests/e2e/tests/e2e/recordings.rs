@@ -119,7 +119,8 @@ fn files_that_are_no_recordings() -> Result {
     refused("without-its-end", whole.get(..whole.len() - 1).unwrap_or_default(), "cut off")?;
     refused("foreign", &std::fs::read("/proc/self/exe")?, "not a recording")?;
     refused("text", b"hello\n", "not a recording")?;
-    refused("empty", b"", "not a recording")?;
+    refused("empty", b"", "is empty")?;
+    refused("headless", whole.get(..20).unwrap_or_default(), "cut off before its first event")?;
     let output = agent::output(&place, "replay /no/such/file")?;
     assert_eq!(output.status.code(), Some(74), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
