@@ -23,6 +23,8 @@ pub enum Family {
     Test,
     /// Calls of functions that the user named.
     Function,
+    /// Transfers of USB devices that a program drives by itself.
+    Usb,
 }
 
 impl Family {
@@ -44,6 +46,7 @@ impl Family {
             Self::Function => "function",
             Self::Report => "report",
             Self::Test => "test",
+            Self::Usb => "usb",
         }
     }
 }
@@ -195,6 +198,7 @@ pub const PROBES: &[Probe] = &[
     syscall("sys_exit_setsockopt", Family::Blind, false),
     syscall("sys_exit_sendfile64", Family::Blind, false),
     syscall("sys_exit_splice", Family::Blind, false),
+    syscall("sys_exit_ioctl", Family::Usb, false),
     syscall("sys_exit_openat", Family::Report, false),
     syscall("sys_exit_rename", Family::Report, false),
     syscall("sys_exit_renameat", Family::Report, false),

@@ -130,6 +130,9 @@ findings! {
     CardHeld "card_held" Warning "PC/SC Part 5 §3.2.5"
         "a program was refused a card that another one holds"
         "the detail names the holder: end it, or let both share the card and use transactions"
+    PortShared "port_shared" Warning "V.250 §5.6"
+        "two programs have one port open: each takes answers that are the other's, and breaks off its commands"
+        "end one of them; of ModemManager: udev property ID_MM_DEVICE_IGNORE=1 for the device, or mmcli --inhibit-device"
 }
 
 /// One finding.
