@@ -42,11 +42,16 @@ pub mod kind {
     pub const PLAIN: u8 = 11;
     /// A connected unix-domain stream socket was seen for the first time; the payload is the `struct sockaddr_un` of the
     /// end that has a name. `total` is one of [`crate::how`], `skipped` 1 when that end is the process's own. `offset` and
-    /// `polled_ns` are the same for one connection at both its ends, crosswise: the own end, and the peer's.
+    /// `polled_ns` are the same for one connection at both its ends, crosswise: the own end, and the peer's. `enter_ns` is the
+    /// pid at the other end, where this one was accepted; else 0.
     pub const OPEN_UNIX: u8 = 12;
     /// A function that the user named has returned: `total` is its number, `offset` 1 when another such call of its thread
     /// is still under way around it.
     pub const FUNCTION: u8 = 15;
+    /// A transfer of usbfs, told when it was handed over (to the device) or came back (from it): `offset` is one of
+    /// [`crate::usb`] with the endpoint's address in the lowest eight bits, `total` the bytes that moved; with
+    /// [`crate::flag::ERROR`] a negative errno.
+    pub const USB: u8 = 16;
     /// What tells of test runs: `offset` is one of [`crate::test`].
     pub const TEST: u8 = 18;
     /// What SQLite was asked: `offset` is one of the notes of [`crate::sqlite`], which say what stands where.
@@ -85,6 +90,8 @@ pub mod class {
     pub const EPOLL: u8 = 4;
     /// A unix-domain stream socket.
     pub const UNIX: u8 = 5;
+    /// A USB device, by usbfs (`/dev/bus/usb`).
+    pub const USB: u8 = 8;
     /// A file that may become a report of a test run.
     pub const REPORT: u8 = 10;
 }
@@ -187,6 +194,12 @@ pub mod sqlite {
     pub const OK: i32 = 0;
     pub const ROW: i32 = 100;
     pub const DONE: i32 = 101;
+}
+
+/// Kinds of transfers of usbfs ([`kind::USB`]), as its `struct usbdevfs_urb` has them, moved up by eight bits.
+pub mod usb {
+    pub const INTERRUPT: u64 = 1 << 8;
+    pub const BULK: u64 = 3 << 8;
 }
 
 /// Ways past the probes ([`kind::BLIND`]).
@@ -553,6 +566,9 @@ pub struct KernelLayout {
     pub unix_peer: u32,
     pub unix_address_len: u32,
     pub unix_address_name: u32,
+    /// 0 where the kernel has none.
+    pub sk_peer_pid: u32,
+    pub pid_number: u32,
 }
 
 /// The largest payload of one event: a TLS record of the largest size (RFC 5246 §6.2.3) and some more.
@@ -578,7 +594,7 @@ const _: () = assert!(size_of::<StatementKey>() == 16);
 const _: () = assert!(size_of::<StatementState>() == 32);
 const _: () = assert!(size_of::<SessionKey>() == 16);
 const _: () = assert!(size_of::<SessionState>() == 40);
-const _: () = assert!(size_of::<KernelLayout>() == 30 * 4);
+const _: () = assert!(size_of::<KernelLayout>() == 32 * 4);
 
 #[cfg(feature = "user")]
 mod user {

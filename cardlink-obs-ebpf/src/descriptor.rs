@@ -15,6 +15,8 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const TCP_LISTEN: u8 = 10;
+/// Devices of usbfs (`USB_DEVICE_MAJOR`).
+const USB_MAJOR: u32 = 189;
 
 /// A descriptor whose stream is tracked.
 #[derive(Clone, Copy)]
@@ -89,6 +91,10 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
                 descriptor.class = class::TTY;
                 descriptor.rdev = rdev;
                 identity = file.0;
+            } else if rdev >> 20 == USB_MAJOR {
+                descriptor.class = class::USB;
+                descriptor.rdev = rdev;
+                identity = file.0;
             }
         }
         Kind::Other => {}
@@ -124,7 +130,7 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
             (*new).class = descriptor.class;
             (*new).mode = match descriptor.class {
                 class::TTY => mode::BYTES,
-                class::UNIX => mode::OTHER,
+                class::UNIX | class::USB => mode::OTHER,
                 _ => mode::UNDECIDED,
             };
         }

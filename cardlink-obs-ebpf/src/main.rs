@@ -28,6 +28,7 @@ mod tests;
 mod transfer;
 mod transfer_hooks;
 mod unix;
+mod usb;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

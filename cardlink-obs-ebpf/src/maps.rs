@@ -151,4 +151,6 @@ const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     unix_peer: 0,
     unix_address_len: 0,
     unix_address_name: 0,
+    sk_peer_pid: 0,
+    pid_number: 0,
 };

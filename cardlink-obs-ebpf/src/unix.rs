@@ -22,6 +22,8 @@ pub struct Connection {
     name: u64,
     name_len: u32,
     named: bool,
+    /// Who connected, when this end was accepted.
+    peer_pid: u32,
 }
 
 /// The connection of a socket, when it is one between a named end and another.
@@ -54,7 +56,19 @@ pub fn connected(file: File) -> Option<Connection> {
         name: address + u64::from(layout.unix_address_name),
         name_len: if length < NAME_BYTES { length } else { NAME_BYTES },
         named,
+        peer_pid: if named { peer_pid(own) } else { 0 },
     })
+}
+
+/// Of a socket that was accepted, the kernel keeps who connected; 0 when it does not.
+#[inline(always)]
+fn peer_pid(sk: u64) -> u32 {
+    let layout = LAYOUT.load();
+    if layout.sk_peer_pid == 0 {
+        return 0;
+    }
+    let pid: u64 = kernel::read(sk, layout.sk_peer_pid).unwrap_or(0);
+    if pid == 0 { 0 } else { kernel::read(pid, layout.pid_number).unwrap_or(0) }
 }
 
 /// Tells of it.
@@ -65,5 +79,6 @@ pub fn tell(header: &mut EventHeader, connection: &Connection, how: u8) {
     header.skipped = u32::from(connection.named);
     header.offset = connection.own;
     header.polled_ns = connection.peer;
+    header.enter_ns = u64::from(connection.peer_pid);
     emit(header, Source::Kernel(connection.name as *const u8), connection.name_len);
 }

@@ -72,6 +72,14 @@ pub enum Endpoint {
         own: u64,
         peer: u64,
     },
+    /// A device of usbfs.
+    Usb {
+        /// What it is called, when it is a card reader.
+        name: String,
+        serial: Option<String>,
+        /// Its features as a reader (`dwFeatures` of CCID); `None` when it is none.
+        reader: Option<u32>,
+    },
 }
 
 /// Why bytes after those of an event are not there.
@@ -357,6 +365,34 @@ pub enum Event<'a> {
         #[serde(borrow)]
         note: SqliteNote<'a>,
     },
+    /// Who is at the other end of a connection that was accepted on this host.
+    Peer {
+        at: u64,
+        stream: StreamId,
+        pid: u32,
+        #[serde(borrow)]
+        comm: Cow<'a, str>,
+    },
+    /// A transfer of a USB device that a program drives by itself.
+    #[serde(borrow)]
+    Usb(UsbTransfer<'a>),
+    /// A card reader on USB came, or went.
+    Reader {
+        at: u64,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(borrow)]
+        serial: Option<Cow<'a, str>>,
+        there: bool,
+    },
+    /// These have a tty open that a watched program uses.
+    PortHeld {
+        at: u64,
+        #[serde(borrow)]
+        path: Cow<'a, str>,
+        #[serde(borrow)]
+        holders: Vec<PortHolder<'a>>,
+    },
 }
 
 /// Calls of SQLite. Objects are known by their addresses in the process, results by the codes of `sqlite3.h`.
@@ -390,6 +426,34 @@ pub enum SqliteNote<'a> {
     },
     /// What it asks is not told for a while: following it would cost it too much.
     Paused,
+}
+
+/// A transfer of usbfs: to the device when it was handed over, from it when the program took it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsbTransfer<'a> {
+    pub at: u64,
+    pub holder: Holder,
+    pub stream: StreamId,
+    /// To the device.
+    pub write: bool,
+    /// On an interrupt endpoint; otherwise on a bulk one.
+    pub interrupt: bool,
+    /// It failed, with this errno.
+    pub errno: Option<i32>,
+    /// Bytes that it moved; those that are not in `bytes` follow them.
+    pub total: u64,
+    #[serde(borrow)]
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// A process that has a tty open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortHolder<'a> {
+    pub pid: u32,
+    #[serde(borrow)]
+    pub comm: Cow<'a, str>,
+    /// The eldest process that it descends from, among those that have the tty open.
+    pub family: u32,
 }
 
 /// What a process does that runs tests with pytest.
@@ -430,9 +494,13 @@ impl Event<'_> {
             | Self::Report { at, .. }
             | Self::Phone { at, .. }
             | Self::Sqlite { at, .. }
+            | Self::PortHeld { at, .. }
+            | Self::Peer { at, .. }
+            | Self::Reader { at, .. }
             | Self::Tick { now: at } => *at,
             Self::Data(data) => data.call.exit,
             Self::Plain(plain) => plain.call.exit,
+            Self::Usb(transfer) => transfer.at,
             Self::Eof { call, .. }
             | Self::Failed { call, .. }
             | Self::Shutdown { call, .. }

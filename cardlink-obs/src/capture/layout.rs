@@ -72,6 +72,8 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
         unix_peer: at("unix_sock", &["peer"])?,
         unix_address_len: at("unix_address", &["len"])?,
         unix_address_name: at("unix_address", &["name"])?,
+        sk_peer_pid: at("sock", &["sk_peer_pid"]).unwrap_or(0),
+        pid_number: at("pid", &["numbers"]).unwrap_or(0),
     })
 }
 

@@ -14,6 +14,7 @@ mod names;
 pub mod probes;
 mod reader;
 mod reports;
+mod rivals;
 pub mod sampler;
 pub mod selector;
 mod snapshot;
@@ -22,6 +23,7 @@ mod targets;
 pub mod tracefs;
 pub mod ttys;
 mod unix;
+mod usb_devices;
 
 use crate::{
     event::{Endpoint, Event, ProcessOrigin},
@@ -40,6 +42,7 @@ use nix::time::{ClockId, clock_gettime};
 use probes::Family;
 use reader::Record;
 use reports::{Notice, Reports};
+use rivals::Rivals;
 use selector::Selectors;
 use std::{
     borrow::Cow,
@@ -51,7 +54,8 @@ use std::{
 use targets::{Change, Targets};
 
 /// Probes that are attached while there is a target.
-const WITH_TARGET: [Family; 5] = [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report];
+const WITH_TARGET: [Family; 6] =
+    [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report, Family::Usb];
 
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -107,6 +111,7 @@ pub struct Capture {
     contexts: Contexts,
     hotplug: Hotplug,
     ttys: TtyNames,
+    rivals: Rivals,
     reports: Reports,
     next_look: u64,
     next_sample: u64,
@@ -177,6 +182,7 @@ impl Capture {
             contexts: Contexts::new(settings.trace_context),
             hotplug: Hotplug::new(),
             ttys: TtyNames::default(),
+            rivals: Rivals::default(),
             reports: Reports::default(),
             next_look: 0,
             next_sample: 0,
@@ -269,6 +275,11 @@ impl Capture {
             self.look(now)?;
         }
         self.made.extend(self.hotplug.look(now));
+        if self.hotplug.heard() {
+            // A modem that was pulled out is missed at once.
+            self.made.extend(self.ttys.gone(now));
+        }
+        self.made.extend(self.rivals.look(now, |pid| self.targets.name(pid).is_some()));
         self.hand_on_made(handle);
         handle(Event::Tick { now });
         Ok(count)
@@ -286,12 +297,29 @@ impl Capture {
                 {
                     handle(lost);
                 }
-                if let Event::Opened { endpoint: Endpoint::Tty { path }, .. } = &event
-                    && let Some(named) = self.ttys.opened(path, event.at())
-                {
-                    handle(named);
+                if let Event::Opened { endpoint: Endpoint::Tty { path }, holder, .. } = &event {
+                    self.rivals.opened(path, holder.tgid, holder.fd);
+                    if let Some(named) = self.ttys.opened(path, event.at()) {
+                        handle(named);
+                    }
+                }
+                // Phones, disks: what goes over them is nobody's business.
+                if let Event::Opened { endpoint: Endpoint::Usb { reader: None, .. }, stream, .. } = &event {
+                    let _ = self.policies.insert(stream.identity, policy::QUIET, 0);
                 }
                 handle(event);
+                Step::Done
+            }
+            Ok(Record::Accepted { opened, peer }) => {
+                self.received.decoded += 1;
+                let met = match (&opened, host::comm(peer)) {
+                    (Event::Opened { at, stream, .. }, Some(comm)) => {
+                        Some(Event::Peer { at: *at, stream: *stream, pid: peer, comm: Cow::Owned(comm) })
+                    }
+                    _ => None,
+                };
+                handle(opened);
+                met.into_iter().for_each(handle);
                 Step::Done
             }
             Ok(Record::Closed { transport, closed }) => {

@@ -25,6 +25,8 @@ pub enum Family {
     Function,
     /// What targets ask SQLite.
     Sqlite,
+    /// Transfers of USB devices that a program drives by itself.
+    Usb,
 }
 
 impl Family {
@@ -47,6 +49,7 @@ impl Family {
             Self::Report => "report",
             Self::Test => "test",
             Self::Sqlite => "sqlite",
+            Self::Usb => "usb",
         }
     }
 }
@@ -198,6 +201,7 @@ pub const PROBES: &[Probe] = &[
     syscall("sys_exit_setsockopt", Family::Blind, false),
     syscall("sys_exit_sendfile64", Family::Blind, false),
     syscall("sys_exit_splice", Family::Blind, false),
+    syscall("sys_exit_ioctl", Family::Usb, false),
     syscall("sys_exit_openat", Family::Report, false),
     syscall("sys_exit_rename", Family::Report, false),
     syscall("sys_exit_renameat", Family::Report, false),

@@ -1,10 +1,13 @@
 //! Reads one record of the ring into what it means.
 
-use super::{reports, ttys, unix};
+use super::{reports, ttys, unix, usb_devices};
 use crate::event::{
     Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, RawCall, Rest, SqliteNote, StreamId, TestNote,
+    UsbTransfer,
 };
-use cardlink_obs_common::{Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, sqlite, test};
+use cardlink_obs_common::{
+    Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, sqlite, test, usb,
+};
 use std::{
     borrow::Cow,
     ffi::OsStr,
@@ -51,6 +54,11 @@ pub enum Record<'a> {
         nested: bool,
     },
     Report(reports::Notice),
+    /// A connection on this host was accepted from this process.
+    Accepted {
+        opened: Event<'a>,
+        peer: u32,
+    },
 }
 
 /// Why a record could not be read.
@@ -83,13 +91,15 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
             let (endpoint, origin) = (endpoint(&descriptor), origin(descriptor.how));
             Record::Event(Event::Opened { at, holder, stream, endpoint, origin })
         }
-        kind::OPEN_UNIX => Record::Event(Event::Opened {
-            at,
-            holder,
-            stream,
-            endpoint: unix::endpoint(&header, payload),
-            origin: origin(u8::try_from(header.total).unwrap_or_default()),
-        }),
+        kind::OPEN_UNIX => {
+            let endpoint = unix::endpoint(&header, payload);
+            let origin = origin(u8::try_from(header.total).unwrap_or_default());
+            let opened = Event::Opened { at, holder, stream, endpoint, origin };
+            match u32::try_from(header.enter_ns).unwrap_or_default() {
+                0 => Record::Event(opened),
+                peer => Record::Accepted { opened, peer },
+            }
+        }
         kind::DATA => Record::Event(data(&header, holder, stream, call, payload)),
         kind::CLOSE => {
             let closed = Event::Closed {
@@ -136,8 +146,24 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
         kind::BLIND => Record::Event(Event::Blind { at, pid: header.tgid, way: header.total }),
         kind::TEST => test_run(&header, payload)?,
         kind::SQLITE => Record::Event(of_sqlite(&header, payload)?),
+        kind::USB => Record::Event(Event::Usb(transfer(&header, holder, stream, payload))),
         other => return Err(Unreadable::Kind(other)),
     })
+}
+
+/// A transfer of usbfs.
+fn transfer<'a>(header: &EventHeader, holder: Holder, stream: StreamId, payload: &'a [u8]) -> UsbTransfer<'a> {
+    let failed = header.flags & flag::ERROR != 0;
+    UsbTransfer {
+        at: header.exit_ns,
+        holder,
+        stream,
+        write: header.flags & flag::WRITE != 0,
+        interrupt: header.offset & !0xFF == usb::INTERRUPT,
+        errno: failed.then(|| i32::try_from(-header.total).unwrap_or_default()),
+        total: if failed { 0 } else { header.total.unsigned_abs() },
+        bytes: Cow::Borrowed(payload),
+    }
 }
 
 /// What tells of a test run.
@@ -252,6 +278,9 @@ fn plaintext<'a>(
 fn endpoint(descriptor: &Descriptor) -> Endpoint {
     if descriptor.class == class::TTY {
         return Endpoint::Tty { path: ttys::path_of(descriptor.rdev) };
+    }
+    if descriptor.class == class::USB {
+        return usb_devices::endpoint(descriptor.rdev);
     }
     Endpoint::Tcp {
         local: SocketAddr::new(address(descriptor.family, descriptor.local), descriptor.local_port),

@@ -53,6 +53,8 @@ pub struct DeviceApdu {
     pub end: Stamp,
     /// What the program took between the answer before it and this command.
     pub program: Option<Duration>,
+    /// How often the card asked for more time, where that is seen: at the reader's own driver.
+    pub extensions: u32,
     /// Why there is no R-APDU, in a word.
     pub error: Option<&'static str>,
     pub incomplete: bool,

@@ -148,6 +148,9 @@ findings! {
     LooseHeader "loose_header" Note "GPC_SPE_011 §3.4"
         "a header differs from the specification in case, in spaces or in a version that is left out"
         "tolerated by most, refused by a card that compares byte for byte: write it as the specification does"
+    PortShared "port_shared" Warning "V.250 §5.6"
+        "two programs have one port open: each takes answers that are the other's, and breaks off its commands"
+        "end one of them; of ModemManager: udev property ID_MM_DEVICE_IGNORE=1 for the device, or mmcli --inhibit-device"
 }
 
 /// One finding.

@@ -5,6 +5,8 @@ mod fuzz;
 mod fuzz_admin;
 mod modems;
 mod pairs;
+mod ports;
+mod readers;
 mod refine;
 mod serving;
 #[cfg(test)]
@@ -31,6 +33,8 @@ use crate::{
 use cardlink_obs_common::blind;
 use modems::Modems;
 use pairs::Pairs;
+use ports::Ports;
+use readers::Readers;
 use serving::Serving;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tracked::{Tracked, Tracker, Wanted};
@@ -98,6 +102,8 @@ pub struct Pipeline {
     serving: Serving,
     functions: Functions,
     modems: Modems,
+    ports: Ports,
+    readers: Readers,
     runs: TestRuns,
     sqlite: Sqlite,
 }
@@ -121,6 +127,8 @@ impl Pipeline {
             serving: Serving::default(),
             functions: Functions::default(),
             modems: Modems::default(),
+            ports: Ports::default(),
+            readers: Readers::default(),
             runs: TestRuns::default(),
             sqlite: Sqlite::default(),
         }
@@ -281,6 +289,22 @@ impl Pipeline {
                 let cause = Cause { session: self.session_of_thread(*pid, *tid), test: None };
                 self.sqlite.note(&process, note, Stamp::from_nanos(*at), cause, &mut self.connections, out);
             }
+            Event::Reader { at, name, serial, there } => {
+                self.readers.plugged(Stamp::from_nanos(*at), name, serial.as_deref(), *there, out);
+            }
+            Event::Peer { stream, pid, comm, .. } => {
+                if let Some(Entry { value: Tracked { tracker: Tracker::Local(tracker), .. }, .. }) =
+                    self.streams.find(*stream)
+                {
+                    self.pairs.met(tracker.connection().number, *pid, comm);
+                }
+            }
+            Event::Usb(transfer) => {
+                if let Some(entry) = self.streams.find(transfer.stream) {
+                    entry.value.transferred(transfer, out);
+                }
+            }
+            Event::PortHeld { path, holders, .. } => self.ports.held(path, holders),
             Event::TraceContext { pid, parent, .. } => {
                 self.trace_parent = parent.parse().ok().map(|parent| (*pid, parent));
             }
@@ -385,6 +409,7 @@ impl Pipeline {
     fn process_ended(&mut self, at: u64, pid: u32, out: &mut Vec<Observation>) {
         self.unbound.process_ended(pid);
         self.serving.process_ended(pid);
+        self.ports.process_ended(pid);
         self.runs.process_ended(pid, Stamp::from_nanos(at), out);
         let ended = self.streams.process_ended(pid, at);
         self.all_ended(ended, out);
@@ -426,8 +451,12 @@ impl Pipeline {
                 _ => None,
             };
             if let Some(path) = path {
+                self.ports.opened(path, id.identity, &process);
                 let tty = Arc::new(self.modems.tty(process, path));
                 return Tracked::new(Tracker::At(Box::new(AtTracker::new(tty, settings.at))));
+            }
+            if let Some(Endpoint::Usb { name, serial, reader }) = endpoint {
+                return Tracked::new(self.readers.driven(process, name, serial.as_deref(), *reader));
             }
             let connection = connection(number, process, endpoint, origin, at);
             made = Some(Arc::clone(&connection));
@@ -499,6 +528,7 @@ impl Pipeline {
         }
         ended.value.on(&Item::Closed { at: Stamp::from_nanos(ended.at) }, out);
         match &mut ended.value.tracker {
+            Tracker::Reader(_) | Tracker::Nothing => {}
             Tracker::Connection(tracker) => {
                 if let Some(script) = tracker.take_left() {
                     self.sessions.left(tracker.connection().number, script);
@@ -510,7 +540,7 @@ impl Pipeline {
                 self.pairs.closed(tracker.connection(), ended.at);
                 self.devices.closed(tracker.connection().number);
             }
-            Tracker::At(_) => {}
+            Tracker::At(_) => self.ports.closed(ended.id.identity),
         }
         // The kernel counted what it did not tell.
         for observation in out.iter_mut().skip(before) {

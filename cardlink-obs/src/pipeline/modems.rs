@@ -26,6 +26,11 @@ impl Modems {
         }
     }
 
+    /// Whether what is behind a tty told its name.
+    pub fn has_named(&self, path: &str) -> bool {
+        self.named.contains_key(path)
+    }
+
     /// A tty in the hands of a process.
     pub fn tty(&self, process: Arc<Process>, path: &str) -> Tty {
         let tty = Tty::new(process, path);

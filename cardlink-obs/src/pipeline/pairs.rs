@@ -15,6 +15,8 @@ pub struct Pairs {
     clients: HashMap<(End, End), Client>,
     /// Local connections, by number: the addresses of the client's end.
     users: HashMap<u64, (End, End)>,
+    /// Who is at the other end of connections that were accepted, as the kernel knows it.
+    peers: HashMap<u64, Arc<Process>>,
 }
 
 /// Connections whose users are kept in mind at most.
@@ -53,10 +55,18 @@ impl Pairs {
         }
     }
 
-    /// The program at the client's end of a local connection, when that is watched.
+    /// Who is at the client's end of a connection.
+    pub fn met(&mut self, connection: u64, pid: u32, comm: &str) {
+        if self.users.contains_key(&connection) {
+            let name: Arc<str> = Arc::from(comm);
+            self.peers.insert(connection, Arc::new(Process { pid, comm: Arc::clone(&name), target: name }));
+        }
+    }
+
+    /// The program at the client's end of a local connection, when that is watched, or the kernel told of it.
     pub fn user(&self, connection: u64) -> Option<Arc<Process>> {
-        let client = self.clients.get(self.users.get(&connection)?)?;
-        Some(Arc::clone(&client.connection.process))
+        let watched = self.clients.get(self.users.get(&connection)?).map(|client| &client.connection.process);
+        watched.or_else(|| self.peers.get(&connection)).cloned()
     }
 
     /// The client's end of a connection of which this is the serving end, when it is watched.
@@ -86,6 +96,7 @@ impl Pairs {
             None => {}
         }
         self.users.remove(&connection.number);
+        self.peers.remove(&connection.number);
     }
 
     /// Whether this is the client's end of a connection whose serving end is watched too.

@@ -11,9 +11,12 @@ impl Pipeline {
     /// Completes what was told from `before` on: which of two ends counts, and which session it belongs to.
     pub(super) fn refine(&mut self, out: &mut Vec<Observation>, before: usize, at: u64) {
         self.modems.see(out, before);
+        self.ports.see(&self.modems, Stamp::from_nanos(at), out, before);
         self.supersede(out, before);
         self.phones.refine(out, before);
         self.count_once(out, before, at);
+        self.readers.refine(out, before);
+        self.count_at_daemon(out, before);
         self.devices_once(out, before);
         self.sessions.refine(out, before);
         for Resumed { connection, script } in self.sessions.take_resumed() {

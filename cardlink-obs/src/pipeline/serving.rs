@@ -209,7 +209,7 @@ impl Tracked {
             }
             Tracker::Connection(tracker) if asks => Some((Arc::clone(tracker.connection()), Carries::Other)),
             Tracker::Local(tracker) if asks => Some((Arc::clone(tracker.connection()), Carries::Other)),
-            Tracker::Connection(_) | Tracker::Local(_) | Tracker::At(_) => None,
+            Tracker::Connection(_) | Tracker::Local(_) | Tracker::At(_) | Tracker::Reader(_) | Tracker::Nothing => None,
         }
     }
 }

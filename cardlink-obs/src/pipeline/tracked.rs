@@ -1,10 +1,11 @@
 //! What stands behind a stream: the tracker of what is spoken there, and what capture was told to do about its bytes.
 
 use crate::{
+    event::UsbTransfer,
     observation::{Observation, Stamp},
     protocol::at::{AtVerdict, Mode},
     stream::{Direction, Item},
-    track::{AtTracker, ConnectionTracker, Dialogues},
+    track::{AtTracker, Ccid, ConnectionTracker, Dialogues, UsbTransfer as Transfer},
 };
 
 pub(super) struct Tracked {
@@ -18,6 +19,10 @@ pub(super) enum Tracker {
     At(Box<AtTracker>),
     /// A unix-domain socket: neither TLS nor HTTP are looked for.
     Local(Box<Dialogues>),
+    /// A card reader whose driver is watched.
+    Reader(Box<Ccid>),
+    /// A device that is none of those.
+    Nothing,
 }
 
 /// What is wanted of the bytes of a stream.
@@ -41,6 +46,12 @@ impl Tracked {
             Tracker::Connection(tracker) => tracker.on(item, out),
             Tracker::At(tracker) => tracker.on(item, out),
             Tracker::Local(tracker) => tracker.on(item, out),
+            Tracker::Reader(tracker) => {
+                if let Item::Closed { at } = item {
+                    tracker.closed(*at, out);
+                }
+            }
+            Tracker::Nothing => {}
         }
     }
 
@@ -55,7 +66,9 @@ impl Tracked {
             }
             Tracker::Local(tracker) if tracker.is_unwanted() => Wanted::Nothing,
             Tracker::Local(tracker) if tracker.speaks().is_some() => of_dialogue(tracker.wants_only()),
-            Tracker::Connection(_) | Tracker::At(_) | Tracker::Local(_) => self.wanted,
+            Tracker::Connection(_) | Tracker::At(_) | Tracker::Local(_) | Tracker::Reader(_) | Tracker::Nothing => {
+                self.wanted
+            }
         };
         (wanted != self.wanted).then(|| {
             self.wanted = wanted;
@@ -68,7 +81,25 @@ impl Tracked {
         match &mut self.tracker {
             Tracker::Connection(tracker) => tracker.finish(at, out),
             Tracker::Local(tracker) => tracker.finish(at, out),
-            Tracker::At(_) => {}
+            Tracker::At(_) | Tracker::Reader(_) | Tracker::Nothing => {}
+        }
+    }
+
+    /// A transfer of a USB device.
+    pub fn transferred(&mut self, transfer: &UsbTransfer<'_>, out: &mut Vec<Observation>) {
+        if let Tracker::Reader(tracker) = &mut self.tracker {
+            let missing = transfer.total.saturating_sub(transfer.bytes.len() as u64);
+            tracker.transferred(
+                &Transfer {
+                    at: Stamp::from_nanos(transfer.at),
+                    write: transfer.write,
+                    interrupt: transfer.interrupt,
+                    errno: transfer.errno,
+                    bytes: &transfer.bytes,
+                    missing: usize::try_from(missing).unwrap_or(usize::MAX),
+                },
+                out,
+            );
         }
     }
 
@@ -76,7 +107,7 @@ impl Tracked {
     pub fn connection(&mut self) -> Option<&mut ConnectionTracker> {
         match &mut self.tracker {
             Tracker::Connection(tracker) => Some(tracker),
-            Tracker::At(_) | Tracker::Local(_) => None,
+            Tracker::At(_) | Tracker::Local(_) | Tracker::Reader(_) | Tracker::Nothing => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod adb;
 pub mod apdu;
 pub mod at;
+pub mod ccid;
 pub mod http;
 pub mod junit;
 pub mod mysql;

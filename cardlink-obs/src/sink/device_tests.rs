@@ -46,6 +46,7 @@ fn apdu(status_word: Option<u16>, error: Option<&'static str>) -> DeviceApdu {
         start,
         end: start + Duration::from_millis(30),
         program: Some(Duration::from_millis(250)),
+        extensions: 0,
         error,
         incomplete: false,
         counted_elsewhere: false,

@@ -9,9 +9,10 @@ mod progress;
 pub use progress::Progress;
 
 use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask};
-use crate::event::{ContentNote, Data, Endpoint, Event, Plain, SqliteNote, TestNote};
+use crate::event::{ContentNote, Data, Endpoint, Event, Plain, SqliteNote, TestNote, UsbTransfer};
 use crate::protocol::{
     at::AtRedactor,
+    ccid::{self, Level},
     junit,
     pcsc::{PcscRedactor, Side},
     pytest,
@@ -123,6 +124,8 @@ enum Redactor {
     /// No byte is recorded.
     Nothing,
     At(Box<AtRedactor>),
+    /// A card reader, by what it does by itself.
+    Reader(Level),
     /// A connection to pcscd, or of pcscd's.
     Pcsc {
         serves: bool,
@@ -244,7 +247,7 @@ impl Recorder {
     /// The event with its secrets masked; `None` when it has none.
     fn redact(&mut self, event: &Event<'_>) -> Option<Event<'static>> {
         if let Event::Opened { stream, endpoint, origin, .. } = event {
-            if !matches!(endpoint, Endpoint::Tty { .. }) {
+            if !matches!(endpoint, Endpoint::Tty { .. } | Endpoint::Usb { .. }) {
                 self.dialogues.entry(stream.identity).or_insert_with(|| DialogueMask::new(endpoint, *origin));
             }
             let (names, ciphertext) = (&self.names, self.header.ciphertext);
@@ -255,7 +258,8 @@ impl Recorder {
                     let mask = move |serial: &[u8]| names.mask_serial(serial);
                     Redactor::Pcsc { serves: *named, mask: Box::new(PcscRedactor::new(Box::new(mask))) }
                 }
-                Endpoint::Unix { .. } => Redactor::Nothing,
+                Endpoint::Unix { .. } | Endpoint::Usb { reader: None, .. } => Redactor::Nothing,
+                Endpoint::Usb { reader: Some(features), .. } => Redactor::Reader(Level::of(*features)),
                 Endpoint::Tcp { .. } if ciphertext => {
                     Redactor::Tls { wire: Box::new(TlsRedactor::keeping_ciphertext()), plain: None }
                 }
@@ -265,7 +269,23 @@ impl Recorder {
                     Redactor::Tls { wire: Box::new(TlsRedactor::new(Box::new(mask))), plain: None }
                 }
             });
-            return None;
+            return self.without_serial(event);
+        }
+        if let Event::Usb(transfer) = event {
+            let mut bytes = transfer.bytes.clone().into_owned();
+            match self.redactors.get(&transfer.stream.identity) {
+                Some(Redactor::Reader(level)) => ccid::mask(*level, transfer.write, &mut bytes),
+                _ => bytes.fill(0),
+            }
+            return Some(Event::Usb(UsbTransfer { bytes: Cow::Owned(bytes), ..transfer.clone() }));
+        }
+        if let Event::Reader { at, name, serial: Some(serial), there } = event {
+            return Some(Event::Reader {
+                at: *at,
+                name: Cow::Owned(name.clone().into_owned()),
+                serial: Some(Cow::Owned(self.masked(serial))),
+                there: *there,
+            });
         }
         if let Event::Test { at, pid, note } = event {
             let note = self.redact_test(note);
@@ -322,7 +342,7 @@ impl Recorder {
         let dialogue = self.dialogues.get_mut(&data.stream.identity);
         match redactor {
             _ if dialogue.is_some_and(|dialogue| dialogue.mask(data, &mut bytes)) => {}
-            Redactor::Nothing => bytes.fill(0),
+            Redactor::Nothing | Redactor::Reader(_) => bytes.fill(0),
             Redactor::At(at) => at.mask(data.write, data.offset, &mut bytes),
             Redactor::Pcsc { serves, mask } => {
                 let side = if data.write == *serves { Side::Daemon } else { Side::Client };
@@ -334,6 +354,18 @@ impl Recorder {
             }
         }
         (bytes != *data.bytes).then_some(Event::Data(Data { bytes: Cow::Owned(bytes), ..*data }))
+    }
+
+    fn masked(&self, serial: &str) -> String {
+        String::from_utf8_lossy(&self.names.mask_serial(serial.as_bytes())).into_owned()
+    }
+
+    /// The opening of a USB device, with its serial number masked.
+    fn without_serial(&self, event: &Event<'_>) -> Option<Event<'static>> {
+        let Event::Opened { at, holder, stream, endpoint, origin } = event else { return None };
+        let Endpoint::Usb { name, serial: Some(serial), reader } = endpoint else { return None };
+        let endpoint = Endpoint::Usb { name: name.clone(), serial: Some(self.masked(serial)), reader: *reader };
+        Some(Event::Opened { at: *at, holder: *holder, stream: *stream, endpoint, origin: *origin })
     }
 
     /// What pytest does, with the parameters of its tests masked, and nothing of what it writes but outcomes.

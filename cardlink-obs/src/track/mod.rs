@@ -5,6 +5,7 @@
 pub mod adb;
 pub mod admin;
 pub mod at;
+pub mod ccid;
 pub mod chain;
 pub mod connection;
 mod content;
@@ -23,6 +24,7 @@ mod triggers;
 pub use adb::{Phones, fuzz as fuzz_adb};
 pub use admin::{SentScript, Settings as AdminSettings};
 pub use at::{AtSettings, AtTracker, fuzz as fuzz_at};
+pub use ccid::{Ccid, Transfer as UsbTransfer, fuzz as fuzz_ccid};
 pub use chain::Chains;
 pub use connection::{ConnectionTracker, Settings as ConnectionSettings, fuzz_connection};
 pub use content::{Kept, Settings as ContentSettings, Tap, Tapped};

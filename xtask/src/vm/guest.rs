@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use super::initramfs;
 use super::kernel::Kernel;
+use super::usb::Usb;
 use crate::project::root;
 
 /// Emulated processors are 10 to 40 times slower than the host's.
@@ -29,6 +30,8 @@ pub struct Job {
     pub words: Vec<String>,
     /// Its environment, besides the variables of this process whose names begin with `CARDLINK_` or `RUST_`.
     pub env: Vec<(&'static str, OsString)>,
+    /// The folder of the lab's programs, when its modem and its card are to be plugged in.
+    pub lab: Option<PathBuf>,
 }
 
 /// A prepared guest.
@@ -38,6 +41,7 @@ pub struct Guest<'a> {
     /// Console, initramfs and the share with the job.
     dir: PathBuf,
     limit: Duration,
+    lab: Option<PathBuf>,
 }
 
 impl Job {
@@ -70,7 +74,7 @@ pub enum End {
 impl<'a> Guest<'a> {
     /// Lays out everything that a boot needs in `dir`.
     pub fn prepare(kernel: &'a Kernel, dir: PathBuf, job: &Job, limit: Duration) -> Result<Self> {
-        let guest = Self { kernel, dir, limit };
+        let guest = Self { kernel, dir, limit, lab: job.lab.clone() };
         let share = guest.share();
         if share.exists() {
             fs::remove_dir_all(&share).with_context(|| format!("cannot remove {}", share.display()))?;
@@ -95,6 +99,13 @@ impl<'a> Guest<'a> {
             fs::remove_file(&exit).with_context(|| format!("cannot remove {}", exit.display()))?;
         }
         let mut qemu = self.qemu();
+        let mut usb = match &self.lab {
+            Some(lab) => Some(Usb::start(lab, &self.dir, &self.share())?),
+            None => None,
+        };
+        if let Some(usb) = &usb {
+            usb.plug(&mut qemu);
+        }
         let mut child = qemu.spawn().context("cannot start qemu-system-x86_64 (package qemu-system-x86)")?;
         let output = child.stdout.take().context("QEMU's output is a pipe")?;
         let label = self.kernel.series.name();
@@ -103,13 +114,13 @@ impl<'a> Guest<'a> {
                 println!("{label} | {}", String::from_utf8_lossy(&line).trim_end());
             }
         });
-        let ended = wait(&mut child, self.limit)?;
-        if ended.is_none() {
+        let ended = wait(&mut child, self.limit, usb.as_mut());
+        if !matches!(ended, Ok(Some(_))) {
             child.kill().context("cannot stop QEMU")?;
             child.wait().context("cannot wait for QEMU")?;
         }
         let _ = printer.join();
-        if ended.is_none() {
+        if ended?.is_none() {
             return Ok(End::TimedOut);
         }
         let code = fs::read_to_string(&exit).ok().and_then(|text| text.trim().parse().ok());
@@ -159,11 +170,14 @@ impl<'a> Guest<'a> {
 }
 
 /// Polls: a thread that waits could not be told to stop.
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, limit: Duration, mut usb: Option<&mut Usb>) -> Result<Option<ExitStatus>> {
     let start = Instant::now();
     while start.elapsed() < limit {
         if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
             return Ok(Some(status));
+        }
+        if let Some(usb) = usb.as_deref_mut() {
+            usb.serve()?;
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -182,7 +196,7 @@ mod tests {
     #[test]
     fn words_reach_the_job_as_they_are() {
         let words = ["sh", "-c", "echo 'a b' $HOME"].map(str::to_owned).to_vec();
-        let script = Job { words, env: vec![("A", "b c".into())] }.script();
+        let script = Job { words, env: vec![("A", "b c".into())], lab: None }.script();
         assert!(script.contains("export A='b c'\n"), "{script}");
         assert!(script.ends_with("exec 'sh' '-c' 'echo '\\''a b'\\'' $HOME'\n"), "{script}");
     }

@@ -6,8 +6,11 @@
 mod guest;
 mod initramfs;
 mod kernel;
+mod usb;
 
+use std::env;
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -29,7 +32,8 @@ pub struct Options {
     /// Seconds that a guest may take.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     timeout: u64,
-    /// A command to run in the guest, in this checkout (default: the scenarios, by tests/vm/job.sh).
+    /// A command to run in the guest, in this checkout (default: the scenarios, by tests/vm/job.sh). With `CARDLINK_LAB_DIR` a
+    /// modem and a card reader are plugged in, with the lab's programs behind them.
     #[arg(last = true)]
     job: Vec<String>,
 }
@@ -58,7 +62,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     packages::ensure(&[Group::Vm])?;
     let dir = target_dir().join("vm");
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let job = if options.job.is_empty() { scenarios()? } else { Job { words: options.job.clone(), env: Vec::new() } };
+    let job = if options.job.is_empty() {
+        scenarios()?
+    } else {
+        Job { words: options.job.clone(), env: Vec::new(), lab: env::var_os("CARDLINK_LAB_DIR").map(PathBuf::from) }
+    };
 
     // Two emulated machines at once would take each other's time.
     let lock = File::create(dir.join("lock")).context("cannot create the lock of the guests")?;
@@ -80,7 +88,7 @@ fn scenarios() -> Result<Job> {
     let programs = Programs::build()?.with_peers()?;
     let mut words = vec![root().join("tests/vm/job.sh").to_string_lossy().into_owned()];
     words.extend(e2e_tests()?.iter().map(|test| test.to_string_lossy().into_owned()));
-    Ok(Job { words, env: programs.env() })
+    Ok(Job { words, env: programs.env(), lab: Some(programs.lab) })
 }
 
 fn run_on(kernel: &Kernel, job: &Job, limit: Duration) -> Result<u8> {

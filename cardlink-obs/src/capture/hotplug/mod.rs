@@ -1,4 +1,4 @@
-//! Phones on USB that come and go, told or not by a program: the kernel's news of devices (uevents), and sysfs.
+//! Phones and card readers on USB that come and go, told or not by a program: the kernel's news of devices (uevents), and sysfs.
 //!
 //! The news only say that it is time to look: what is there is read from sysfs, at the start and at each of them.
 
@@ -16,7 +16,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::PathBuf,
 };
-use sysfs::Found;
+use sysfs::{Found, Kind};
 
 /// The group of what the kernel itself says.
 const KERNEL: u32 = 1;
@@ -35,6 +35,8 @@ pub struct Hotplug {
     root: PathBuf,
     present: HashMap<String, Found>,
     next_look: u64,
+    /// There were news when this was last looked at.
+    heard: bool,
 }
 
 impl Hotplug {
@@ -48,17 +50,18 @@ impl Hotplug {
     }
 
     fn on(root: PathBuf, news: Option<OwnedFd>) -> Self {
-        Self { news, root, present: HashMap::new(), next_look: 0 }
+        Self { news, root, present: HashMap::new(), next_look: 0, heard: false }
     }
 
     /// What has changed since this was last asked; at first all that is there.
     pub fn look(&mut self, now: u64) -> Vec<Event<'static>> {
         let news = self.has_news();
+        self.heard = news;
         if !news && (self.next_look != 0 && (self.news.is_some() || now < self.next_look)) {
             return Vec::new();
         }
         self.next_look = now + LOOK_EVERY;
-        let found = sysfs::scan(&self.root);
+        let found = sysfs::scan(&self.root, &self.present);
         let mut events = Vec::new();
         for (_, gone) in self.present.iter().filter(|(place, one)| found.get(*place) != Some(one)) {
             events.push(told(now, gone, false));
@@ -68,6 +71,11 @@ impl Hotplug {
         }
         self.present = found;
         events
+    }
+
+    /// Whether the kernel told of a device when this was last looked at.
+    pub const fn heard(&self) -> bool {
+        self.heard
     }
 
     /// Whether any of the news is about devices of a kind that matters.
@@ -96,13 +104,17 @@ fn listen() -> Result<OwnedFd, Errno> {
 }
 
 fn told(at: u64, one: &Found, there: bool) -> Event<'static> {
-    Event::Phone { at, name: Cow::Owned(one.name.clone()), serial: one.serial.clone().map(Cow::Owned), there }
+    let (name, serial) = (Cow::Owned(one.name.clone()), one.serial.clone().map(Cow::Owned));
+    match one.kind {
+        Kind::Phone => Event::Phone { at, name, serial, there },
+        Kind::Reader => Event::Reader { at, name, serial, there },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Hotplug, listen, uevent};
-    use crate::event::Event;
+    use crate::{capture::usb_devices, event::Event};
     use nix::sys::socket::{MsgFlags, recv};
     use std::{fs, os::fd::AsRawFd as _, path::Path, time::Duration};
 
@@ -128,7 +140,9 @@ mod tests {
 
     fn words(events: &[Event<'_>]) -> Vec<String> {
         let word = |event: &Event<'_>| match event {
-            Event::Phone { name, serial, there, .. } => format!("{name}|{}|{there}", serial.as_deref().unwrap_or("")),
+            Event::Phone { name, serial, there, .. } | Event::Reader { name, serial, there, .. } => {
+                format!("{name}|{}|{there}", serial.as_deref().unwrap_or(""))
+            }
             _ => unreachable!(),
         };
         let mut words: Vec<String> = events.iter().map(word).collect();
@@ -158,6 +172,19 @@ mod tests {
         plug(root, "1-1", ADB, Some("DEF"));
         let changed = words(&hotplug.look(30_000_000_000));
         assert_eq!(changed, ["phone at 1-2||false", "phone|ABC123|false", "phone|DEF|true"]);
+    }
+
+    #[test]
+    fn readers_keep_the_numbers_that_they_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let mut hotplug = Hotplug::on(root.to_path_buf(), None);
+        usb_devices::tests::plug(root, "1-1", None);
+        usb_devices::tests::plug(root, "1-2", Some("77"));
+        let came = words(&hotplug.look(1));
+        assert_eq!(came, ["ACME R1 [CCID] 00 00||true", "ACME R1 [CCID] 01 00|77|true"]);
+        unplug(root, "1-1");
+        assert_eq!(words(&hotplug.look(10_000_000_000)), ["ACME R1 [CCID] 00 00||false"]);
     }
 
     /// The kernel says again what is there when it is asked to: no device need be plugged.

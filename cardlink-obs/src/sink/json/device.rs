@@ -17,6 +17,7 @@ pub fn apdu(one: &DeviceApdu, clock: &WallClock, names: &Names) -> Value {
         "time": clock.iso(one.end),
         "duration": seconds(one.duration()),
         "program": one.program.map(seconds),
+        "time_extensions": one.extensions,
         "continues": one.continues.map(|of| json!({"command": of.command, "position": of.position})),
         "error": one.error,
         "connection": one.connection.as_ref().map(|connection| connection.number),

@@ -22,7 +22,8 @@ const ERRORS: &[(DeviceType, &[&str])] = &[
 ];
 
 /// The same for findings.
-const FINDINGS: &[(DeviceType, FindingKind)] = &[(DeviceType::Reader, FindingKind::CardHeld)];
+const FINDINGS: &[(DeviceType, FindingKind)] =
+    &[(DeviceType::Reader, FindingKind::CardHeld), (DeviceType::Modem, FindingKind::PortShared)];
 
 #[derive(Debug)]
 pub struct Devices {
@@ -169,6 +170,7 @@ mod tests {
             start,
             end: start + Duration::from_millis(30),
             program: None,
+            extensions: 0,
             error: None,
             incomplete: false,
             counted_elsewhere: false,
@@ -190,6 +192,7 @@ mod tests {
         metrics.take(&Observation::DeviceApdu(Box::new(DeviceApdu { counted_elsewhere: true, ..one.clone() })));
         metrics.take(&Observation::DeviceApdu(Box::new(one.clone())));
         let unanswered = DeviceApdu {
+            extensions: 0,
             error: Some("removed_card"),
             apdu: Apdu { status_word: None, response_bytes: 0, ..one.apdu.clone() },
             ..one

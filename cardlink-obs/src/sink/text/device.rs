@@ -37,6 +37,11 @@ impl<W: Write> Text<W> {
             Some(time) if time >= TOLD_PROGRAM => format!("   {DIM}program before {}{DIM:#}", duration(time)),
             _ => String::new(),
         };
+        let more = match one.extensions {
+            0 => String::new(),
+            1 => String::from("   asked for more time"),
+            times => format!("   asked for more time {times} times"),
+        };
         let chain = match one.continues {
             Some(of) => format!("   {DIM}goes on with {}{DIM:#}", of.command),
             None => String::new(),
@@ -52,7 +57,7 @@ impl<W: Write> Text<W> {
         let took = duration(one.duration());
         writeln!(
             self.out,
-            "  {header}  {name:<28} {style}{word}{style:#}{back}   {took}{channel}{chain}{program}{meaning}{DIM}{elsewhere}{DIM:#}"
+            "  {header}  {name:<28} {style}{word}{style:#}{back}   {took}{channel}{chain}{more}{program}{meaning}{DIM}{elsewhere}{DIM:#}"
         )
     }
 

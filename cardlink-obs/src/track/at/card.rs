@@ -88,6 +88,7 @@ impl Card {
                 start,
                 end: at.max(start),
                 program,
+                extensions: 0,
                 error,
                 incomplete: pending.incomplete,
                 counted_elsewhere: false,

@@ -27,6 +27,7 @@ mod otlp;
 mod otlp_collectors;
 mod package;
 mod phones;
+mod ports;
 mod readers;
 mod recordings;
 mod secrets;

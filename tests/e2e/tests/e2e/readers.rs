@@ -128,10 +128,19 @@ fn both_ends_count_once_and_a_recording_gives_the_same_without_the_pin() -> Resu
 
 #[test]
 fn who_holds_the_card_is_named() -> Result {
+    holder_is_named(&["--comm", "pcscd", "--comm", "python"])
+}
+
+#[test]
+fn who_holds_the_card_is_named_by_the_daemon_alone() -> Result {
+    holder_is_named(&["--comm", "pcscd"])
+}
+
+fn holder_is_named(targets: &[&str]) -> Result {
     let place = Place::new()?;
     let reader = Reader::start(&place, "")?;
     let mut run = command(&place)?;
-    run.args(["trace", "--json", "--all", "--comm", "pcscd", "--comm", "python"]);
+    run.args(["trace", "--json", "--all"]).args(targets);
     let mut tracer = Tracer { program: Program::start(&mut run)? };
     tracer.program.line("that it found pcscd", |line| line.contains("\"type\":\"target\"").then_some(()))?;
     let mut holder = Program::start(&mut reader.client(&place, "exclusive 00A4000C022FE2 go disconnect")?)?;

@@ -19,6 +19,9 @@ use std::{io::BufRead as _, path::PathBuf, sync::mpsc, thread, time::Duration};
 /// The ATR of a USIM, direct convention, T=0.
 const ATR: &str = "3B9F95801FC78031A073B6A10067CF3211B252C679";
 
+/// A card that offers nothing but T=0 as it is: QEMU's reader does not negotiate.
+const PLAIN_ATR: &str = "3B021450";
+
 /// A card for a virtual reader.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lab-reader-card")]
@@ -95,7 +98,7 @@ impl Card {
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let atr = parse_hex(ATR).context("the ATR")?;
+    let atr = parse_hex(if options.vscard.is_some() { PLAIN_ATR } else { ATR }).context("the ATR")?;
     let truth = Truth::open(options.truth.as_deref())?;
     let mut card = Card { uicc: Uicc::default(), delay: options.delay, truth, number: 0 };
     let orders = orders(!options.out);

@@ -1,0 +1,77 @@
+#!/bin/sh
+# A USB modem and a USB card reader, with the lab's modem and card behind them: what programs do with them is counted as they
+# lived it, and that they are pulled out is seen. CARDLINK_OBS_BIN names the agent.
+set -u
+here=$(dirname "$0")
+dir=$(mktemp -d)
+agent=
+daemon=
+load=
+trap 'kill $agent $daemon $load 2>/dev/null; rm -rf "$dir"' EXIT
+
+fail() {
+    echo "usb: $1"
+    tail -n 40 "$dir/told" "$dir/agent" "$dir/daemon" 2>/dev/null
+    exit 1
+}
+seconds() { cut -d. -f1 /proc/uptime; }
+await() { # SECONDS WHAT COMMAND...
+    until=$(($(seconds) + $1))
+    what=$2
+    shift 2
+    until "$@"; do
+        [ "$(seconds)" -lt "$until" ] || fail "$what: not within the time"
+        [ -z "$agent" ] || kill -0 "$agent" 2>/dev/null || fail "the agent ended"
+        sleep 0.2
+    done
+}
+told() { grep -q -- "$1" "$dir/told"; }
+order() { # carried out by the host
+    echo "$1" >/run/vm/order.new && mv /run/vm/order.new /run/vm/order
+    await 60 "the order $1" test ! -e /run/vm/order
+}
+
+modprobe -a xhci_pci ftdi_sio || fail "this kernel lacks a module"
+await 60 "a modem" test -c /dev/ttyUSB0
+"$CARDLINK_OBS_BIN" trace --json --all --comm pcscd --comm opensc-tool --comm at.sh --comm at-load.sh \
+    >"$dir/told" 2>"$dir/agent" &
+agent=$!
+waits() { grep -q 'waiting for it' "$dir/told" "$dir/agent"; }
+await 120 "the agent" waits
+
+# The reader was there before anybody used it.
+await 120 "the reader" told '"event":"connected","device_type":"reader"'
+
+# Without the virtual readers that the host may have set up.
+mkdir -p /run/pcscd "$dir/readers"
+pcscd --foreground --config "$dir/readers" >"$dir/daemon" 2>&1 &
+daemon=$!
+await 60 "the daemon" test -S /run/pcscd/pcscd.comm
+await 60 "a card in the reader" told '"event":"card_inserted"'
+for apdu in 00:A4:00:04:02:2F:E2 00:B0:00:00:0A 00:20:00:01:08:39:39:39:39:FF:FF:FF:FF 00:FF:00:00:00; do
+    opensc-tool --reader 0 --card-driver default --send-apdu "$apdu" >"$dir/tool" 2>&1 || fail "opensc-tool: $(cat "$dir/tool")"
+done
+python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "the card lived something else"
+
+"$here/at.sh" /dev/ttyUSB0 || fail "the AT commands were not answered"
+commands() { [ "$(grep '"type":"at_command"' "$dir/told" | grep -c '"tty":"/dev/ttyUSB0"')" -eq 3 ]; }
+await 30 "three AT commands" commands
+grep '"type":"at_command"' "$dir/told" | grep -qE '"device":"(usb|pci)-' || fail "the modem has no name of its own"
+
+# Pulled out under load.
+cp "$here/at-load.sh" "$dir/at-load.sh"
+"$dir/at-load.sh" /dev/ttyUSB0 &
+load=$!
+load() { [ "$(grep -c '"type":"at_command"' "$dir/told")" -gt 10 ]; }
+await 120 "a program at work" load
+order 'device_del modem'
+began=$(seconds)
+await 60 "the modem's end in the guest" test ! -e /dev/ttyUSB0
+ended=$(seconds)
+await 30 "that the modem is gone" told '"event":"disconnected","device_type":"modem"'
+known=$(seconds)
+order remove
+await 30 "that the card is out" told '"event":"card_removed"'
+order 'device_del reader'
+await 30 "that the reader is gone" told '"event":"disconnected","device_type":"reader"'
+echo "usb: APDUs and AT commands were counted as they happened; the modem was gone after $((ended - began)) s, the agent knew within $((known - ended)) s"
