@@ -57,9 +57,13 @@ mod tests {
     fn probes_are_told_in_one_way() {
         let mut counts = ProbeCounts::default();
         assert_eq!(counts.sentence(), "0 probes attached");
-        ["ok", "ok", "not_applicable"].iter().for_each(|verdict| counts.add(verdict));
+        for verdict in ["ok", "ok", "not_applicable"] {
+            counts.add(verdict);
+        }
         assert_eq!(counts.sentence(), "2 probes attached, 1 not needed now");
-        ["broken", "unsupported"].iter().for_each(|verdict| counts.add(verdict));
+        for verdict in ["broken", "unsupported"] {
+            counts.add(verdict);
+        }
         assert_eq!(counts.sentence(), "2 probes attached, 1 not needed now, 1 not in this kernel, 1 broken");
     }
 }

@@ -70,16 +70,13 @@ impl Writer {
     pub(super) fn flush(&mut self, progress: &Progress) -> io::Result<()> {
         self.flushed = Instant::now();
         let written = self.file.write_all(&self.waiting);
-        match &written {
-            Ok(()) => {
-                self.len += self.waiting.len() as u64;
-                progress.written(self.events);
-            }
-            Err(_) => {
-                // A device cannot be cut; then its last record is half a one.
-                let _ = self.file.set_len(self.len);
-                progress.lost(self.events);
-            }
+        if written.is_ok() {
+            self.len += self.waiting.len() as u64;
+            progress.written(self.events);
+        } else {
+            // A device cannot be cut; then its last record is half a one.
+            let _ = self.file.set_len(self.len);
+            progress.lost(self.events);
         }
         self.waiting.clear();
         self.events = 0;
