@@ -41,7 +41,7 @@ pub use session::{
     SessionTime, SessionType,
 };
 pub use stamp::Stamp;
-pub use test::{Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestSuite};
+pub use test::{Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestStarted, TestSuite};
 pub use trace_parent::{NoTraceParent, TraceParent};
 pub use trigger::{Trigger, TriggerType};
 
@@ -106,6 +106,8 @@ pub enum Observation {
     Query(Box<Query>),
     /// A connection to a database became ready, failed, or ended.
     DatabaseConnection(Box<DatabaseConnection>),
+    /// A test begins.
+    TestStarted(Box<TestStarted>),
 }
 
 /// A loss that a stream noticed.

@@ -1,6 +1,6 @@
 //! Tests that a watched program ran, and their suites.
 
-use super::{Process, Stamp};
+use super::{Cause, Process, Stamp};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +110,28 @@ pub struct TestPhases {
     pub teardown: Duration,
 }
 
+/// A test that begins, seen as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestStarted {
+    /// The process that runs it.
+    pub process: Arc<Process>,
+    /// As of [`Test`].
+    pub suite: String,
+    /// Without parameters.
+    pub name: String,
+    pub parameters: Option<TestParameters>,
+    /// When its first phase began.
+    pub at: Stamp,
+    /// The test that has started the process.
+    pub cause: Cause,
+}
+
+impl TestStarted {
+    pub fn key(&self) -> TestKey {
+        TestKey { pid: self.process.pid, start: self.at }
+    }
+}
+
 /// A test that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Test {
@@ -131,6 +153,13 @@ pub struct Test {
     pub source: TestSource,
     /// The same test has ended the other way before: it passes and fails. Told at the first such end.
     pub flaky: bool,
+}
+
+impl Test {
+    /// `None` when only a report told of it.
+    pub fn key(&self) -> Option<TestKey> {
+        Some(TestKey { pid: self.process.pid, start: self.start? })
+    }
 }
 
 /// The tests of one suite in one run, told when the run is over.

@@ -1,6 +1,6 @@
 //! Messages that ask a card for a session: SMS-PP data downloads (TS 31.111 §7.1, TS 31.115, GPC_SPE_011 Amendment B §3.7).
 
-use super::{AtResult, Stamp, Tty};
+use super::{AtResult, Cause, Stamp, Tty};
 use std::sync::Arc;
 
 /// What a trigger asks for, as far as it can be read.
@@ -54,6 +54,8 @@ pub struct Trigger {
     pub end: Stamp,
     /// What the modem answered.
     pub result: AtResult,
+    /// What that command was done for.
+    pub cause: Cause,
 }
 
 impl Trigger {

@@ -288,7 +288,7 @@ impl Pipeline {
         if complete.is_empty() {
             return;
         }
-        let cause = Cause { session: self.last_session_of_thread(pid, tid), test: None };
+        let cause = Cause { session: self.last_session_of_thread(pid, tid), ..Cause::default() };
         out.extend(complete.into_iter().map(|call| Observation::Function(Box::new(FunctionCall { cause, ..call }))));
     }
 
@@ -358,7 +358,7 @@ impl Pipeline {
             ProcessOrigin::Found => TargetEvent::Found,
             ProcessOrigin::Forked { parent } => {
                 self.streams.fork(parent, pid);
-                self.runs.forked(parent, pid);
+                self.runs.forked(parent, pid, Stamp::from_nanos(at));
                 TargetEvent::Started
             }
             ProcessOrigin::Exec => TargetEvent::Started,
@@ -554,6 +554,7 @@ impl Pipeline {
         self.last_tick = now;
         self.pairs.tick(now);
         self.serving.tick(now);
+        self.runs.tick(Stamp::from_nanos(now));
         let item = Item::Tick { now: Stamp::from_nanos(now) };
         for entry in self.streams.iter_mut() {
             entry.value.on(&item, out);

@@ -2,9 +2,10 @@
 
 use super::Pipeline;
 use crate::{
-    observation::{Connection, Observation},
+    observation::{Connection, Observation, Process, Stamp, TestKey},
     track::{ConnectionTracker, Resumed, held},
 };
+use std::sync::Arc;
 
 impl Pipeline {
     /// Completes what was told from `before` on: which of two ends counts, and which session it belongs to.
@@ -75,16 +76,21 @@ impl Pipeline {
             match observation {
                 Observation::Handshake(handshake) => {
                     handshake.counted_elsewhere = self.pairs.counted_elsewhere(&handshake.connection);
+                    handshake.cause.test = self.test_on(&handshake.connection, handshake.start);
                 }
                 Observation::ConnectionClosed(closed) => {
                     closed.counted_elsewhere = self.pairs.counted_elsewhere(&closed.connection);
+                    let from = closed.connection.opened.unwrap_or(closed.connection.first_seen);
+                    closed.cause.test = self.test_on(&closed.connection, from);
                     self.pairs.closed(&closed.connection, at);
                 }
                 Observation::Exchange(exchange) => {
                     exchange.counted_elsewhere = self.pairs.counted_elsewhere(&exchange.connection);
+                    exchange.cause.test = self.test_on(&exchange.connection, exchange.start);
                 }
                 Observation::SessionOpened(opened) => {
                     opened.counted_elsewhere = self.pairs.counted_elsewhere(&opened.connection);
+                    opened.cause.test = self.test_on(&opened.connection, opened.start);
                 }
                 Observation::Session(session) => {
                     session.counted_elsewhere = self.pairs.counted_elsewhere(&session.connection);
@@ -95,6 +101,7 @@ impl Pipeline {
                 Observation::Query(query) => {
                     query.counted_elsewhere = self.elsewhere(query.connection.as_deref());
                     query.cause.session = self.session_of_query(query).or(query.cause.session);
+                    query.cause.test = self.test_of(&query.process, query.connection.as_deref(), query.start);
                 }
                 Observation::DatabaseConnection(told) => {
                     told.counted_elsewhere = self.elsewhere(told.connection.as_deref());
@@ -104,6 +111,9 @@ impl Pipeline {
                 }
                 Observation::DeviceApdu(apdu) => {
                     apdu.counted_elsewhere |= self.elsewhere(apdu.connection.as_deref());
+                    // It began with the command that carries it.
+                    let start = apdu.carrier.as_ref().map_or(apdu.start, |carrier| carrier.start);
+                    apdu.cause.test = self.test_of(&apdu.process, apdu.connection.as_deref(), start);
                 }
                 Observation::DeviceOperation(operation) => {
                     operation.counted_elsewhere |= self.elsewhere(operation.connection.as_deref());
@@ -113,10 +123,38 @@ impl Pipeline {
                 }
                 Observation::AdbOperation(operation) => {
                     operation.counted_elsewhere = self.pairs.counted_elsewhere(&operation.connection);
+                    operation.cause.test = self.test_on(&operation.connection, operation.start);
+                }
+                Observation::AtCommand(command) => {
+                    command.cause.test = self.test_of(&command.tty.process, None, command.start);
+                }
+                Observation::Trigger(trigger) => {
+                    if let Some(test) = self.test_of(&trigger.tty.process, None, trigger.start) {
+                        Arc::make_mut(trigger).cause.test = Some(test);
+                    }
+                }
+                Observation::Function(call) => {
+                    let start = call.calls.first().map(|outermost| outermost.start).unwrap_or_default();
+                    call.cause.test = self.test_of(&call.process, None, start);
                 }
                 _ => {}
             }
         }
+    }
+
+    /// The test in which something began on a connection.
+    fn test_on(&self, connection: &Connection, start: Stamp) -> Option<TestKey> {
+        self.test_of(&connection.process, Some(connection), start)
+    }
+
+    /// The test in which something began: that of the program at the client's end, which has caused it, else the process's own.
+    fn test_of(&self, process: &Process, connection: Option<&Connection>, start: Stamp) -> Option<TestKey> {
+        if self.runs.are_none() {
+            return None;
+        }
+        let client = connection.and_then(|connection| self.pairs.client(connection));
+        let of_client = client.and_then(|client| self.runs.at(client.process.pid, start));
+        of_client.or_else(|| self.runs.at(process.pid, start))
     }
 
     fn elsewhere(&self, connection: Option<&Connection>) -> bool {

@@ -29,6 +29,7 @@ fn trigger(sent: u64, result: AtResult) -> Trigger {
         sent: seconds(sent),
         end: seconds(sent + 3),
         result,
+        cause: Cause::default(),
     }
 }
 

@@ -37,7 +37,12 @@ impl Mariadb {
         let port = peers::free_port()?;
         let mut command = Command::new(place::peer("mariadbd", "mariadb-server-core")?);
         command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
-        command.args(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--local-infile=1"]);
+        command.args([
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--local-infile=1",
+            "--max-allowed-packet=64M",
+        ]);
         command.args(["--performance-schema=ON", "--performance-schema-instrument=statement/%=ON"]);
         command.arg("--datadir").arg(&data).arg("--socket").arg(folder.path().join("socket"));
         command.arg("--pid-file").arg(folder.path().join("pid")).arg(format!("--port={port}"));

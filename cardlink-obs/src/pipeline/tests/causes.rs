@@ -2,8 +2,8 @@
 
 use super::{sessions::*, *};
 use crate::{
-    event::{Data, Rest},
-    observation::Query,
+    event::{Data, Rest, TestNote},
+    observation::{Query, TestKey},
 };
 
 const POSTGRES: u32 = 8;
@@ -114,4 +114,141 @@ fn a_program_without_sessions_is_not_followed() {
     wires.insert(PID, PID, 50, false);
     assert!(wires.bench.pipeline.serving.is_idle());
     assert_eq!(sessions_of(&wires), [None]);
+}
+
+const PYTEST: u32 = 9;
+
+impl Wires {
+    /// pytest says what it is at; `None`: the test is over.
+    fn phase(&mut self, pid: u32, value: Option<&'static str>) -> u64 {
+        self.bench.wait(10);
+        let note = value.map_or(TestNote::Over, |value| TestNote::Current(Cow::Borrowed(value)));
+        let at = self.bench.now;
+        self.bench.event(&Event::Test { at, pid, note });
+        at
+    }
+
+    fn forks(&mut self, parent: u32, pid: u32) {
+        let at = self.bench.now;
+        self.bench.event(&Event::ProcessSeen {
+            at,
+            pid,
+            comm: Cow::Borrowed("child"),
+            target: Cow::Borrowed("tests"),
+            origin: ProcessOrigin::Forked { parent },
+        });
+    }
+}
+
+fn key(pid: u32, at: u64) -> TestKey {
+    TestKey { pid, start: Stamp::from_nanos(at) }
+}
+
+/// Queries that count, and the tests that they were asked in.
+fn tests_of(wires: &Wires) -> Vec<Option<TestKey>> {
+    wires.queries().iter().filter(|query| !query.counted_elsewhere).map(|query| query.cause.test).collect()
+}
+
+#[test]
+fn what_a_test_does_is_its_own_whichever_end_is_counted() {
+    for both in [false, true] {
+        let mut wires = Wires::new();
+        wires.bench.process(POSTGRES, "postgres");
+        wires.bench.process(PYTEST, "tests");
+        wires.connect(PYTEST, 50, both);
+        wires.insert(PYTEST, PYTEST, 50, both);
+        let one = wires.phase(PYTEST, Some("a.py::one (setup)"));
+        wires.insert(PYTEST, PYTEST, 50, both);
+        wires.phase(PYTEST, Some("a.py::one (call)"));
+        // Another thread, and a process that it starts.
+        wires.insert(PYTEST, 99, 50, both);
+        wires.forks(PYTEST, 10);
+        wires.connect(10, 60, both);
+        wires.insert(10, 10, 60, both);
+        wires.phase(PYTEST, Some("a.py::one (teardown)"));
+        wires.phase(PYTEST, None);
+        wires.insert(PYTEST, PYTEST, 50, both);
+        let two = wires.phase(PYTEST, Some("a.py::two (setup)"));
+        // The connection was kept, and the process goes on: only the one can be told.
+        wires.insert(PYTEST, PYTEST, 50, both);
+        wires.insert(10, 10, 60, both);
+        let (one, two) = (Some(key(PYTEST, one)), Some(key(PYTEST, two)));
+        assert_eq!(tests_of(&wires), [None, one, one, one, None, two, None], "both ends: {both}");
+    }
+}
+
+#[test]
+fn a_session_at_the_server_is_in_the_test_that_its_client_was_in() {
+    let mut wires = Wires::new();
+    wires.bench.process(PYTEST, "tests");
+    let mut opened = Vec::new();
+    for number in [1, 2] {
+        let at = wires.phase(PYTEST, Some(if number == 1 { "a.py::one (setup)" } else { "a.py::two (setup)" }));
+        wires.bench.open(PYTEST, 100 + number, number, false).accept(number).plain(number, false, &first());
+        // It is answered in the next test.
+        if number == 2 {
+            wires.bench.plain(1, true, &nothing());
+        }
+        opened.push(Some(key(PYTEST, at)));
+        wires.phase(PYTEST, Some(if number == 1 { "a.py::one (teardown)" } else { "a.py::two (teardown)" }));
+        wires.phase(PYTEST, None);
+    }
+    // One that nobody in a test has opened.
+    wires.bench.accept(3).plain(3, false, &first());
+    opened.push(None);
+    let told = |one: &Observation| match one {
+        Observation::SessionOpened(opened) => Some(opened.cause.test),
+        _ => None,
+    };
+    assert_eq!(wires.bench.out.iter().filter_map(told).collect::<Vec<_>>(), opened);
+    let exchanges = |one: &Observation| match one {
+        Observation::Exchange(exchange) => Some(exchange.cause.test),
+        _ => None,
+    };
+    assert_eq!(wires.bench.out.iter().filter_map(exchanges).collect::<Vec<_>>(), opened[..1]);
+}
+
+#[test]
+fn two_tests_at_once_in_one_process_cannot_be_told_apart() {
+    let mut wires = Wires::new();
+    wires.bench.process(PYTEST, "tests");
+    wires.connect(PYTEST, 50, false);
+    let one = wires.phase(PYTEST, Some("a.py::one (setup)"));
+    wires.insert(PYTEST, PYTEST, 50, false);
+    wires.phase(PYTEST, Some("a.py::two (setup)"));
+    wires.insert(PYTEST, PYTEST, 50, false);
+    wires.phase(PYTEST, Some("a.py::one (teardown)"));
+    wires.insert(PYTEST, PYTEST, 50, false);
+    assert_eq!(tests_of(&wires), [Some(key(PYTEST, one)), None, None]);
+}
+
+#[test]
+fn workers_are_told_apart() {
+    let mut wires = Wires::new();
+    for pid in [20, 21] {
+        wires.bench.process(pid, "tests");
+        wires.connect(pid, u64::from(pid), false);
+    }
+    let one = wires.phase(20, Some("a.py::one (setup)"));
+    let two = wires.phase(21, Some("a.py::two (setup)"));
+    wires.insert(20, 20, 20, false);
+    wires.insert(21, 21, 21, false);
+    wires.bench.event(&Event::ProcessEnded { at: u64::MAX / 2, pid: 20 });
+    assert_eq!(tests_of(&wires), [Some(key(20, one)), Some(key(21, two))]);
+    assert!(
+        wires
+            .bench
+            .out
+            .iter()
+            .any(|one| matches!(one, Observation::Test(test) if test.key() == Some(key(20, one_start(&wires, 20)))))
+    );
+}
+
+/// When the test of a process was said to begin.
+fn one_start(wires: &Wires, pid: u32) -> u64 {
+    let started = wires.bench.out.iter().find_map(|one| match one {
+        Observation::TestStarted(started) if started.process.pid == pid => Some(started.at.as_nanos()),
+        _ => None,
+    });
+    started.expect("it began")
 }

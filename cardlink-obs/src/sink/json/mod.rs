@@ -136,6 +136,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
         ),
         Observation::Test(ended) => test::test(ended, clock, names),
         Observation::TestSuite(suite) => test::suite(suite, clock),
+        Observation::TestStarted(started) => test::started(started, clock, names),
         Observation::Process(sample) => with(
             json!({
                 "type": "process",

@@ -2,7 +2,7 @@
 
 use super::{seconds, with};
 use crate::{
-    observation::{Test, TestOutcome, TestSuite},
+    observation::{Test, TestOutcome, TestStarted, TestSuite},
     sink::{names::Names, wall::WallClock},
 };
 use serde_json::{Map, Value, json};
@@ -27,6 +27,19 @@ pub(super) fn test(test: &Test, clock: &WallClock, names: &Names) -> Value {
             "flaky": test.flaky,
         }),
         super::process_json(&test.process),
+    )
+}
+
+pub(super) fn started(started: &TestStarted, clock: &WallClock, names: &Names) -> Value {
+    with(
+        json!({
+            "type": "test_started",
+            "time": clock.iso(started.at),
+            "suite": started.suite,
+            "name": started.name,
+            "parameters": started.parameters.as_ref().map(|parameters| names.parameters(parameters)),
+        }),
+        super::process_json(&started.process),
     )
 }
 

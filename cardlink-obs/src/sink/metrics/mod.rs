@@ -310,7 +310,10 @@ impl Sink for Metrics {
             }
             Observation::PhoneList(list) => self.adb.listed(list, &self.registry),
             // Spans tell of functions: their names are the user's own, and no series is.
-            Observation::DeviceFinding(_) | Observation::AtUnsolicited(_) | Observation::Function(_) => {}
+            Observation::DeviceFinding(_)
+            | Observation::AtUnsolicited(_)
+            | Observation::Function(_)
+            | Observation::TestStarted(_) => {}
         }
     }
 }

@@ -7,26 +7,40 @@ use super::{
 };
 use crate::observation::{
     AdbOperation, AtCommand, Carrier, Connection, DeviceApdu, Exchange, FunctionCall, Handshake, Observation, Query,
-    Session, SessionOpened, Stamp, TargetEvent, TraceParent, Trigger, Tty,
+    Session, SessionOpened, Stamp, TargetEvent, TestKey, TestStarted, TraceParent, Trigger, Tty,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Things of a kind that are kept in mind at most; past that an answer is made without what came before.
 const MOST: usize = 65_536;
+/// Tests that are over and kept in mind: what began in them may be told later.
+const MOST_OVER: usize = 1024;
 
 /// A span that others are put under, and what it is under itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Root {
     pub context: Context,
+    /// What the whole trace is under.
     pub parent: Option<TraceParent>,
+    /// The span of the test that it is under.
+    pub above: Option<SpanId>,
+    /// The test with which it is sent, or not: the outermost one that it is under.
+    pub test: Option<TestKey>,
+    /// The span of the test in which it was done, when it is under something nearer.
+    pub done_in: Option<Context>,
 }
 
 impl Root {
+    const fn new(context: Context, parent: Option<TraceParent>) -> Self {
+        Self { context, parent, above: None, test: None, done_in: None }
+    }
+
     /// As the parent of a span.
     pub const fn above(&self) -> Option<Parent> {
-        match self.parent {
-            Some(parent) => Some(Parent { span: SpanId(parent.span), remote: true }),
-            None => None,
+        match (self.above, self.parent) {
+            (Some(span), _) => Some(Parent { span, remote: false }),
+            (None, Some(parent)) => Some(Parent { span: SpanId(parent.span), remote: true }),
+            (None, None) => None,
         }
     }
 }
@@ -34,7 +48,7 @@ impl Root {
 #[derive(Debug, Clone, Copy)]
 struct OfSession {
     root: Root,
-    /// The parent is what the card's side said, and not what the target was started with.
+    /// The parent is what the card's side said, and neither a test nor what the target was started with.
     from_request: bool,
 }
 
@@ -47,11 +61,21 @@ pub struct Contexts {
     /// Connections that a session was seen on.
     used: HashSet<u64>,
     sessions: HashMap<u64, OfSession>,
+    tests: HashMap<TestKey, Root>,
+    /// Of these, those that are over, oldest first.
+    over: VecDeque<TestKey>,
 }
 
 impl Contexts {
     pub fn new(ids: Ids) -> Self {
-        Self { ids, environment: HashMap::new(), used: HashSet::new(), sessions: HashMap::new() }
+        Self {
+            ids,
+            environment: HashMap::new(),
+            used: HashSet::new(),
+            sessions: HashMap::new(),
+            tests: HashMap::new(),
+            over: VecDeque::new(),
+        }
     }
 
     pub fn ids(&self) -> &Ids {
@@ -76,6 +100,7 @@ impl Contexts {
             }
             Observation::SessionOpened(opened) => self.opened(opened),
             Observation::Exchange(exchange) => self.exchanged(exchange),
+            Observation::TestStarted(started) => self.test_started(started),
             _ => {}
         }
     }
@@ -88,6 +113,16 @@ impl Contexts {
             }
             Observation::ConnectionClosed(closed) => {
                 self.used.remove(&closed.connection.number);
+            }
+            Observation::Test(test) => {
+                if let Some(key) = test.key().filter(|key| self.tests.contains_key(key)) {
+                    self.over.push_back(key);
+                    if self.over.len() > MOST_OVER
+                        && let Some(oldest) = self.over.pop_front()
+                    {
+                        self.tests.remove(&oldest);
+                    }
+                }
             }
             _ => {}
         }
@@ -102,29 +137,59 @@ impl Contexts {
             Observation::Session(session) => self.ended(session).context,
             Observation::Finding(finding) => match finding.session {
                 Some(number) => self.session(number)?.context,
-                None => self.connection(&finding.connection).context,
+                None => self.connection(&finding.connection, None).context,
             },
             Observation::AtCommand(command) => self.at_command(command).context,
             Observation::Function(call) => self.function(call).context,
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu).context,
             Observation::Query(query) => self.query(query).context,
             Observation::AdbOperation(one) => self.adb_operation(one).context,
+            Observation::Test(test) => self.test(test.key()?).context,
             _ => return None,
         })
     }
 
-    /// The span of a connection on which there is no session.
-    pub fn connection(&self, connection: &Connection) -> Root {
-        let parent = self.environment.get(&connection.process.pid).copied();
-        let trace = trace(parent, || self.ids.trace(connection));
-        Root {
-            context: Context { trace, span: self.ids.span("connection", connection, connection.first_seen) },
-            parent,
+    /// The span of a test.
+    pub fn test(&self, key: TestKey) -> Root {
+        self.tests.get(&key).copied().unwrap_or_else(|| self.begin_test(key, None))
+    }
+
+    fn begin_test(&self, key: TestKey, within: Option<TestKey>) -> Root {
+        self.root(key.pid, within, self.ids.alone("test", &[u64::from(key.pid), key.start.as_nanos()]))
+    }
+
+    fn test_started(&mut self, started: &TestStarted) {
+        if self.tests.len() < MOST {
+            let key = started.key();
+            self.tests.insert(key, self.begin_test(key, started.cause.test));
         }
     }
 
+    /// Puts what has a trace of its own under the test in which it was done, or under what its process was started in.
+    fn root(&self, pid: u32, test: Option<TestKey>, own: Context) -> Root {
+        if let Some((key, under)) = test.map(|key| (key, self.test(key))) {
+            let context = Context { trace: under.context.trace, ..own };
+            let (parent, above) = (under.parent, Some(under.context.span));
+            return Root { context, parent, above, test: under.test.or(Some(key)), done_in: None };
+        }
+        let parent = self.environment.get(&pid).copied();
+        Root::new(Context { trace: trace(parent, || own.trace), ..own }, parent)
+    }
+
+    /// What a request says is nearer than all else.
+    fn by_request(&self, parent: TraceParent, test: Option<TestKey>, span: SpanId) -> Root {
+        let done_in = test.map(|test| self.test(test).context);
+        Root { done_in, ..Root::new(Context { trace: TraceId(parent.trace), span }, Some(parent)) }
+    }
+
+    /// The span of a connection on which there is no session.
+    pub fn connection(&self, connection: &Connection, test: Option<TestKey>) -> Root {
+        let span = self.ids.span("connection", connection, connection.first_seen);
+        self.root(connection.process.pid, test, Context { trace: self.ids.trace(connection), span })
+    }
+
     pub fn handshake(&self, handshake: &Handshake) -> Context {
-        let trace = self.connection(&handshake.connection).context.trace;
+        let trace = self.connection(&handshake.connection, handshake.cause.test).context.trace;
         Context { trace, span: self.ids.span("handshake", &handshake.connection, handshake.start) }
     }
 
@@ -134,74 +199,71 @@ impl Contexts {
 
     /// The span of a session; also of one whose beginning was not kept in mind.
     pub fn ended(&self, session: &Session) -> Root {
-        self.session(session.number).unwrap_or_else(|| self.begin(&session.connection, session.number, false))
+        self.session(session.number).unwrap_or_else(|| self.begin(&session.connection, session.number, false, None))
     }
 
     /// The span of an exchange, and what it is under when it is in no session.
     pub fn exchange(&self, exchange: &Exchange) -> Root {
         let span = self.ids.span("exchange", &exchange.connection, exchange.start);
-        let session = exchange.session.and_then(|number| self.session(number));
-        let pid = exchange.connection.process.pid;
-        let parent = exchange.trace_parent.or_else(|| self.environment.get(&pid).copied());
-        let own = || trace(parent, || self.ids.trace_of("exchange", &[number_of_span(span)]));
-        let trace = session.map_or_else(own, |session| session.context.trace);
-        Root { context: Context { trace, span }, parent }
+        let test = exchange.cause.test;
+        let mut root = if let Some(parent) = exchange.trace_parent {
+            self.by_request(parent, test, span)
+        } else {
+            let trace = self.ids.trace_of("exchange", &[number_of_span(span)]);
+            self.root(exchange.connection.process.pid, test, Context { trace, span })
+        };
+        if let Some(session) = exchange.session.and_then(|number| self.session(number)) {
+            root.context.trace = session.context.trace;
+        }
+        root
     }
 
     pub fn at_command(&self, command: &AtCommand) -> Root {
-        self.written(&command.tty, command.start)
+        self.written(&command.tty, command.start, command.cause.test)
     }
 
-    /// Of the AT command that carried an APDU.
-    pub fn carrier(&self, carrier: &Carrier) -> Root {
-        self.written(&carrier.tty, carrier.start)
+    /// Of the AT command that carried an APDU, both done in this test.
+    pub fn carrier(&self, carrier: &Carrier, test: Option<TestKey>) -> Root {
+        self.written(&carrier.tty, carrier.start, test)
     }
 
     /// Of a trigger within the trace of its session, and of the AT command that sent it.
     pub fn trigger(&self, trigger: &Trigger) -> (SpanId, Context) {
-        let command = self.written(&trigger.tty, trigger.start).context;
+        let command = self.written(&trigger.tty, trigger.start, trigger.cause.test).context;
         (self.ids.span_of("trigger", &[number_of_span(command.span), trigger.number]), command)
     }
 
     /// Of a command on a tty, by the time when it was written.
-    fn written(&self, tty: &Tty, start: Stamp) -> Root {
-        let process = &tty.process;
-        let what = [number_of(&tty.path), u64::from(process.pid), start.as_nanos()];
-        let parent = self.environment.get(&process.pid).copied();
-        let mut context = self.ids.alone("at", &what);
-        context.trace = trace(parent, || context.trace);
-        Root { context, parent }
+    fn written(&self, tty: &Tty, start: Stamp, test: Option<TestKey>) -> Root {
+        let pid = tty.process.pid;
+        let what = [number_of(&tty.path), u64::from(pid), start.as_nanos()];
+        self.root(pid, test, self.ids.alone("at", &what))
     }
 
     pub fn adb_operation(&self, one: &AdbOperation) -> Root {
         let pid = one.connection.process.pid;
         let what = [number_of(one.operation), one.connection.number, one.start.as_nanos(), one.end.as_nanos()];
-        let parent = self.environment.get(&pid).copied();
-        let mut context = self.ids.alone("adb", &what);
-        context.trace = trace(parent, || context.trace);
-        Root { context, parent }
+        self.root(pid, one.cause.test, self.ids.alone("adb", &what))
     }
 
     /// The span of a call of a named function, and what it is under when it is in no session.
     pub fn function(&self, call: &FunctionCall) -> Root {
         let span = self.ids.of_call(call, 0);
-        let parent = self.environment.get(&call.process.pid).copied();
-        let session = call.cause.session.and_then(|number| self.session(number));
-        let own = || trace(parent, || self.ids.trace_of("function", &[number_of_span(span)]));
-        let trace = session.map_or_else(own, |session| session.context.trace);
-        Root { context: Context { trace, span }, parent }
+        let trace = self.ids.trace_of("function", &[number_of_span(span)]);
+        let root = self.root(call.process.pid, call.cause.test, Context { trace, span });
+        self.in_session(root, call.cause.session)
     }
 
     pub fn device_apdu(&self, apdu: &DeviceApdu) -> Root {
         let pid = apdu.process.pid;
         let what = [number_of(&apdu.device.name), u64::from(pid), apdu.start.as_nanos(), apdu.end.as_nanos()];
-        let parent = self.environment.get(&pid).copied();
-        let mut context = self.ids.alone("apdu", &what);
-        context.trace = match &apdu.carrier {
-            Some(carrier) => self.carrier(carrier).context.trace,
-            None => trace(parent, || context.trace),
-        };
-        Root { context, parent }
+        let mut root = self.root(pid, apdu.cause.test, self.ids.alone("apdu", &what));
+        if let Some(carrier) = &apdu.carrier {
+            let carrier = self.carrier(carrier, apdu.cause.test);
+            root.context.trace = carrier.context.trace;
+            root.above = Some(carrier.context.span);
+        }
+        root
     }
 
     pub fn query(&self, query: &Query) -> Root {
@@ -210,40 +272,39 @@ impl Contexts {
         let number = connection.map_or(0, |connection| connection.number);
         let pid = query.process.pid;
         let what = [first_seen, number, u64::from(pid), query.number, query.start.as_nanos()];
-        let parent = self.environment.get(&pid).copied();
-        let session = query.cause.session.and_then(|number| self.session(number));
-        let mut context = self.ids.alone("query", &what);
-        context.trace = session.map_or_else(|| trace(parent, || context.trace), |session| session.context.trace);
-        Root { context, parent }
+        self.in_session(self.root(pid, query.cause.test, self.ids.alone("query", &what)), query.cause.session)
+    }
+
+    /// In the trace of a session, when that is open.
+    fn in_session(&self, mut root: Root, session: Option<u64>) -> Root {
+        if let Some(session) = session.and_then(|number| self.session(number)) {
+            root.context.trace = session.context.trace;
+        }
+        root
     }
 
     fn opened(&mut self, opened: &SessionOpened) {
         let connection = &opened.connection;
         let first = !self.used.contains(&connection.number);
-        let root = self.begin(connection, opened.number, first);
+        let root = self.begin(connection, opened.number, first, opened.cause.test);
         if self.sessions.len() < MOST && self.used.len() < MOST {
             self.used.insert(connection.number);
             self.sessions.insert(opened.number, OfSession { root, from_request: false });
         }
     }
 
-    fn begin(&self, connection: &Connection, number: u64, first: bool) -> Root {
-        let parent = self.environment.get(&connection.process.pid).copied();
-        let own = || if first { self.ids.trace(connection) } else { self.ids.trace_of_session(connection, number) };
+    fn begin(&self, connection: &Connection, number: u64, first: bool, test: Option<TestKey>) -> Root {
+        let trace = if first { self.ids.trace(connection) } else { self.ids.trace_of_session(connection, number) };
         let span = self.ids.span_of("session", &[connection.first_seen.as_nanos(), connection.number, number]);
-        Root { context: Context { trace: trace(parent, own), span }, parent }
+        self.root(connection.process.pid, test, Context { trace, span })
     }
 
     /// The first request that names a trace decides: it is nearer than the environment.
     fn exchanged(&mut self, exchange: &Exchange) {
         let (Some(number), Some(parent)) = (exchange.session, exchange.trace_parent) else { return };
-        if let Some(session) = self.sessions.get_mut(&number)
-            && !session.from_request
-        {
-            session.from_request = true;
-            session.root.parent = Some(parent);
-            session.root.context.trace = TraceId(parent.trace);
-        }
+        let Some(session) = self.sessions.get(&number).filter(|session| !session.from_request) else { return };
+        let root = self.by_request(parent, exchange.cause.test, session.root.context.span);
+        self.sessions.insert(number, OfSession { root, from_request: true });
     }
 }
 

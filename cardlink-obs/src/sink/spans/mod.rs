@@ -7,9 +7,11 @@ mod contexts;
 mod database;
 mod describe;
 mod ids;
+mod in_tests;
 mod run;
 mod sampling;
 mod span;
+mod tested;
 
 pub use contexts::{Contexts, Root};
 pub use ids::{Ids, boot_id};
@@ -20,8 +22,9 @@ pub use span::{Attributes, Context, Kind, MOST_EVENTS, Parent, Span, SpanEvent, 
 use super::names::Names;
 use crate::observation::{
     AdbOperation, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, FunctionCall, Handshake,
-    Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, TraceParent,
+    Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey, TestStarted,
 };
+use in_tests::InTests;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -61,6 +64,7 @@ pub struct Spans {
     sessions: HashMap<u64, Held>,
     /// Commands that were answered, oldest first.
     lingering: VecDeque<Lingering>,
+    in_tests: InTests,
     held: usize,
     omitted: Omitted,
 }
@@ -82,13 +86,15 @@ struct Held {
     findings: Vec<SpanEvent>,
     weight: usize,
     no_room: u64,
+    /// The test that it is told with.
+    test: Option<TestKey>,
 }
 
 #[derive(Debug)]
 struct Lingering {
     command: Box<AtCommand>,
     span: Span,
-    parent: Option<TraceParent>,
+    root: Root,
 }
 
 impl Spans {
@@ -100,6 +106,7 @@ impl Spans {
             connections: HashMap::new(),
             sessions: HashMap::new(),
             lingering: VecDeque::new(),
+            in_tests: InTests::default(),
             held: 0,
             omitted: Omitted::default(),
         }
@@ -112,7 +119,7 @@ impl Spans {
 
     /// Spans and events that are held.
     pub fn held(&self) -> usize {
-        self.held
+        self.held + self.in_tests.held()
     }
 
     /// Takes in one observation; traces that are complete by it are put out.
@@ -131,6 +138,8 @@ impl Spans {
             Observation::Function(call) => self.function(call, out),
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu, out),
             Observation::Query(query) => self.query(query, out),
+            Observation::TestStarted(started) => self.test_started(started),
+            Observation::Test(test) => self.test(test, out),
             Observation::AdbOperation(one) => self.adb_operation(one, out),
             _ => {}
         }
@@ -142,6 +151,7 @@ impl Spans {
         while self.lingering.front().is_some_and(|oldest| now.since(oldest.command.end) >= LINGER) {
             self.let_go(0, out);
         }
+        self.in_tests.expire(now, &mut self.omitted);
     }
 
     /// Nothing more comes.
@@ -149,6 +159,7 @@ impl Spans {
         while !self.lingering.is_empty() {
             self.let_go(0, out);
         }
+        self.in_tests.finish(&mut self.omitted);
     }
 
     fn handshake(&mut self, handshake: &Handshake, out: &mut Vec<Trace>) {
@@ -158,14 +169,14 @@ impl Spans {
         }
         let mut span = describe::handshake(handshake, self.contexts.handshake(handshake), &self.names);
         if handshake.failure.is_some() {
-            let root = self.contexts.connection(&handshake.connection);
+            let root = self.contexts.connection(&handshake.connection, handshake.cause.test);
             let before = self.connections.remove(&handshake.connection.number).unwrap_or_default();
             self.held = self.held.saturating_sub(before.findings.len());
             for finding in before.findings {
                 span.event(finding);
             }
             span.parent = root.above();
-            self.judge(vec![span], root.parent, out);
+            self.judge(vec![span], &root, out);
             return;
         }
         let Some(on) = self.on(&handshake.connection) else { return };
@@ -197,7 +208,11 @@ impl Spans {
             self.omitted.no_room += 1;
             return;
         }
-        self.sessions.insert(opened.number, Held::default());
+        let test = self.contexts.session(opened.number).and_then(|root| root.test);
+        if let Some(test) = test {
+            self.in_tests.session(test, true);
+        }
+        self.sessions.insert(opened.number, Held { test, ..Held::default() });
         self.belongs(&opened.connection, opened.number);
     }
 
@@ -255,7 +270,8 @@ impl Spans {
             self.hold(session, span);
         } else {
             span.parent = root.above();
-            self.judge(vec![span], root.parent, out);
+            span.links.extend(root.done_in);
+            self.judge(vec![span], &root, out);
         }
     }
 
@@ -288,19 +304,33 @@ impl Spans {
     fn session(&mut self, session: &Session, out: &mut Vec<Trace>) {
         self.belongs(&session.connection, session.number);
         let held = self.sessions.remove(&session.number);
-        if session.counted_elsewhere {
-            self.held = self.held.saturating_sub(held.map_or(0, |held| held.weight));
-            return;
-        }
         let held = held.unwrap_or_default();
         self.held = self.held.saturating_sub(held.weight);
-        let Root { context, parent } = self.contexts.ended(session);
-        let mut root = describe::session(session, context, &self.names);
-        root.parent = Root { context, parent }.above();
-        if held.no_room > 0 {
-            root.attributes.put("cardlink.session.spans_dropped", held.no_room);
+        if !session.counted_elsewhere {
+            self.tell_session(session, held.children, held.findings, held.no_room, out);
         }
-        for finding in held.findings {
+        if let Some(test) = held.test {
+            self.in_tests.session(test, false);
+        }
+    }
+
+    fn tell_session(
+        &mut self,
+        session: &Session,
+        children: Vec<Span>,
+        findings: Vec<SpanEvent>,
+        no_room: u64,
+        out: &mut Vec<Trace>,
+    ) {
+        let under = self.contexts.ended(session);
+        let context = under.context;
+        let mut root = describe::session(session, context, &self.names);
+        root.parent = under.above();
+        root.links.extend(under.done_in);
+        if no_room > 0 {
+            root.attributes.put("cardlink.session.spans_dropped", no_room);
+        }
+        for finding in findings {
             root.event(finding);
         }
         let mut trace = vec![root];
@@ -310,13 +340,13 @@ impl Spans {
             span.parent = Some(Parent { span: context.span, remote: false });
             trace.push(span);
         }
-        for mut child in held.children {
+        for mut child in children {
             // The trace may have been found out after the child was made.
             child.context.trace = context.trace;
             child.parent.get_or_insert(Parent { span: context.span, remote: false });
             trace.push(child);
         }
-        self.judge(trace, parent, out);
+        self.judge(trace, &under, out);
     }
 
     fn closed(&mut self, closed: &ConnectionClosed, out: &mut Vec<Trace>) {
@@ -325,7 +355,7 @@ impl Spans {
         if closed.counted_elsewhere || (on.handshake.is_none() && on.findings.is_empty()) {
             return;
         }
-        let root = self.contexts.connection(&closed.connection);
+        let root = self.contexts.connection(&closed.connection, closed.cause.test);
         let mut span = describe::closed(closed, root.context);
         span.parent = root.above();
         for finding in on.findings {
@@ -336,7 +366,7 @@ impl Spans {
             handshake.parent = Some(Parent { span: root.context.span, remote: false });
             trace.push(handshake);
         }
-        self.judge(trace, root.parent, out);
+        self.judge(trace, &root, out);
     }
 
     fn at_command(&mut self, command: &AtCommand, out: &mut Vec<Trace>) {
@@ -349,7 +379,7 @@ impl Spans {
         let root = self.contexts.at_command(command);
         let mut span = describe::at_command(command, root.context, &self.names);
         span.parent = root.above();
-        self.lingering.push_back(Lingering { command: Box::new(command.clone()), span, parent: root.parent });
+        self.lingering.push_back(Lingering { command: Box::new(command.clone()), span, root });
     }
 
     /// Under the session that its thread was serving, or by itself.
@@ -365,7 +395,7 @@ impl Spans {
         if let Some(outermost) = spans.first_mut() {
             outermost.parent = root.above();
         }
-        self.judge(spans, root.parent, out);
+        self.judge(spans, &root, out);
     }
 
     /// Under the session that it was asked for, or by itself.
@@ -380,7 +410,7 @@ impl Spans {
             return;
         }
         span.parent = root.above();
-        self.judge(vec![span], root.parent, out);
+        self.judge(vec![span], &root, out);
     }
 
     fn program_wait(&mut self, wait: &ProgramWait, out: &mut Vec<Trace>) {
@@ -400,7 +430,7 @@ impl Spans {
         let root = self.contexts.adb_operation(one);
         let mut span = describe::adb_operation(one, root.context, &self.names);
         span.parent = root.above();
-        self.judge(vec![span], root.parent, out);
+        self.judge(vec![span], &root, out);
     }
 
     fn device_apdu(&mut self, apdu: &DeviceApdu, out: &mut Vec<Trace>) {
@@ -410,24 +440,43 @@ impl Spans {
         }
         let root = self.contexts.device_apdu(apdu);
         let mut span = describe::device_apdu(apdu, root.context, &self.names);
-        span.parent = match &apdu.carrier {
-            Some(carrier) => Some(Parent { span: self.contexts.carrier(carrier).context.span, remote: false }),
-            None => root.above(),
-        };
-        self.judge(vec![span], root.parent, out);
+        span.parent = root.above();
+        self.judge(vec![span], &root, out);
     }
 
     fn let_go(&mut self, at: usize, out: &mut Vec<Trace>) {
         if let Some(over) = self.lingering.remove(at) {
-            self.judge(vec![over.span], over.parent, out);
+            self.judge(vec![over.span], &over.root, out);
         }
     }
 
+    fn test_started(&mut self, started: &TestStarted) {
+        let root = self.contexts.test(started.key());
+        if root.test.is_none() {
+            let chosen = self.sampling.keeps(root.context.trace, root.parent, false, Duration::ZERO);
+            self.in_tests.begin(started.key(), chosen);
+        }
+    }
+
+    fn test(&mut self, test: &Test, out: &mut Vec<Trace>) {
+        let Some(key) = test.key() else { return };
+        let root = self.contexts.test(key);
+        let Some(mut span) = tested::test(test, root.context, &self.names) else { return };
+        span.parent = root.above();
+        // It is sent with what lies under it, or with the test around it.
+        let root = Root { test: root.test.or(Some(key)), ..root };
+        self.judge(vec![span], &root, out);
+        self.in_tests.end(key, test.end, &mut self.omitted);
+    }
+
     /// Hands a trace on, or not.
-    fn judge(&mut self, trace: Trace, parent: Option<TraceParent>, out: &mut Vec<Trace>) {
+    fn judge(&mut self, trace: Trace, under: &Root, out: &mut Vec<Trace>) {
         let Some(root) = trace.first() else { return };
         let took = root.end.since(root.start);
-        if self.sampling.keeps(root.context.trace, parent, root.failed(), took) {
+        let keeps = self.sampling.keeps(root.context.trace, under.parent, root.failed(), took);
+        if let Some(test) = under.test {
+            self.in_tests.put(test, trace, keeps, out, &mut self.omitted);
+        } else if keeps {
             out.push(trace);
         } else {
             self.omitted.sampled_out += trace.len() as u64;

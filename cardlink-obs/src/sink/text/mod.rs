@@ -126,6 +126,7 @@ impl Filter {
             }
             Observation::AtUnsolicited(_)
             | Observation::TestSuite(_)
+            | Observation::TestStarted(_)
             | Observation::Target(_)
             | Observation::Process(_)
             | Observation::DeviceChange(_)

@@ -1,7 +1,7 @@
 //! Triggers among the messages that a program sends: by `AT+CMGS`, or by `AT+CMSS` from where `AT+CMGW` has put them.
 
 use super::pending::{Answer, Pending};
-use crate::observation::{AtResult, Observation, Stamp, Trigger, TriggerType, Tty};
+use crate::observation::{AtResult, Cause, Observation, Stamp, Trigger, TriggerType, Tty};
 use crate::protocol::at::{Carried, Returned};
 use crate::protocol::sms::{Content, Message};
 use std::collections::VecDeque;
@@ -86,5 +86,6 @@ fn trigger(
         sent: sent.max(pending.start),
         end: end.max(sent),
         result: result.clone(),
+        cause: Cause::default(),
     })))
 }

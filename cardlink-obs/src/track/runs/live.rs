@@ -32,6 +32,9 @@ pub struct Live {
     pub worker: bool,
     /// A test has ended without a word of the reporter: there is none, and what is written is the tests' own.
     mute: bool,
+    /// A test began before the tear-down of the one before: the process runs several at once, and what it does may be any
+    /// one's.
+    mixed: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,7 @@ impl Live {
         let goes_on = phase != Phase::Setup && self.under.as_ref().is_some_and(|under| under.node == node);
         let said = self.said.take();
         if !goes_on {
+            self.mixed |= self.under.as_ref().is_some_and(|under| under.teardown.is_none());
             self.settle(at, true, out);
             self.under = Some(Under::new(node));
         }
@@ -65,6 +69,12 @@ impl Live {
             }
         }
         !goes_on
+    }
+
+    /// The test that is under way, and no other, with its start.
+    pub fn under_way(&self) -> Option<(&NodeId, Stamp)> {
+        let under = self.under.as_ref().filter(|_| !self.mixed)?;
+        Some((&under.node, under.start()))
     }
 
     /// The variable is gone: the tear-down went well.

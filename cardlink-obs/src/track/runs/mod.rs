@@ -1,18 +1,23 @@
 //! Test runs: live ones of pytest, and the reports that runners write. A test that was seen as it ran is told once: what a
 //! report says of it too only completes it.
 
+mod during;
 mod live;
 #[cfg(test)]
 mod tests;
 
 use crate::{
     event::TestNote,
-    observation::{Observation, Process, Stamp, Test, TestOutcome, TestParameters, TestSource, TestSuite},
+    observation::{
+        Cause, Observation, Process, Stamp, Test, TestKey, TestOutcome, TestParameters, TestSource, TestStarted,
+        TestSuite,
+    },
     protocol::{
         junit::{self, Case, Outcome, Report},
         pytest::{self, NodeId},
     },
 };
+use during::During;
 use live::{Ended, Live};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::DefaultHasher},
@@ -40,6 +45,7 @@ pub struct TestRuns {
     runs: HashMap<u32, Run>,
     /// Whether a test has passed (1), and failed (2).
     outcomes: HashMap<u64, u8>,
+    during: During,
     /// Reports that were read, by process and content: one may be closed and renamed.
     read: HashSet<(u32, u64)>,
 }
@@ -66,7 +72,8 @@ struct Sum {
 
 impl TestRuns {
     /// A watched process was forked.
-    pub fn forked(&mut self, parent: u32, child: u32) {
+    pub fn forked(&mut self, parent: u32, child: u32, at: Stamp) {
+        self.during.forked(parent, child, at);
         if self.parents.len() < MOST_PROCESSES {
             self.parents.insert(child, parent);
         }
@@ -91,6 +98,39 @@ impl TestRuns {
             TestNote::Message(bytes) => live.message(bytes, at, &mut ended),
         }
         self.all_ended(process, ended, out);
+        self.under_way(process, at, out);
+    }
+
+    /// Tells which test has begun, if one has.
+    fn under_way(&mut self, process: &Arc<Process>, at: Stamp, out: &mut Vec<Observation>) {
+        let Some((_, live)) = self.live.get(&process.pid) else { return };
+        let under_way = live.under_way();
+        if self.during.set(process.pid, under_way.map(|(_, start)| start), at)
+            && let Some((node, start)) = under_way
+        {
+            out.push(Observation::TestStarted(Box::new(TestStarted {
+                process: Arc::clone(process),
+                suite: suite_of(&node.class),
+                name: node.name.clone(),
+                parameters: node.parameters.clone().map(TestParameters::new),
+                at: start,
+                cause: Cause { session: None, test: self.during.around(process.pid, start) },
+            })));
+        }
+    }
+
+    /// No test has been seen.
+    pub fn are_none(&self) -> bool {
+        self.during.is_empty()
+    }
+
+    /// The test that a process was in.
+    pub fn at(&self, pid: u32, at: Stamp) -> Option<TestKey> {
+        self.during.at(pid, at)
+    }
+
+    pub fn tick(&mut self, now: Stamp) {
+        self.during.tick(now);
     }
 
     fn all_ended(&mut self, process: &Arc<Process>, ended: Vec<Ended>, out: &mut Vec<Observation>) {
@@ -259,6 +299,7 @@ impl TestRuns {
     /// A process has ended.
     pub fn process_ended(&mut self, pid: u32, at: Stamp, out: &mut Vec<Observation>) {
         self.settle(pid, at, false, out);
+        self.during.process_ended(pid, at);
         self.live.remove(&pid);
         self.parents.remove(&pid);
         self.read.retain(|(of, _)| *of != pid);
@@ -286,6 +327,7 @@ impl TestRuns {
         let mut ended = Vec::new();
         live.settle(at, goes_on, &mut ended);
         self.all_ended(&process, ended, out);
+        self.during.set(pid, None, at);
     }
 
     fn end_run(&mut self, owner: u32, out: &mut Vec<Observation>) {

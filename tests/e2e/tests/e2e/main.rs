@@ -35,4 +35,5 @@ mod session_recordings;
 mod sessions;
 mod targets;
 mod test_runs;
+mod test_traces;
 mod truth;
