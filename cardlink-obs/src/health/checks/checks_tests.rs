@@ -249,7 +249,7 @@ fn targets() {
     let of = || look_with(&facts, "process", "");
     is(&of(), Status::Degraded, "no target has come yet");
     facts.registry.set(&table::TARGET_PROCESSES, &["server"], 2.0);
-    is(&of(), Status::Healthy, "2 processes of 1 targets");
+    is(&of(), Status::Healthy, "2 processes of 1 target");
     facts.registry.set(&table::TARGET_PROCESSES, &["modem"], 0.0);
     is(&of(), Status::Degraded, "left of modem");
     facts.registry.set(&table::TARGET_PROCESSES, &["server"], 0.0);
@@ -262,7 +262,7 @@ fn probes() {
     let of = || look_with(&facts, "probes", "");
     is(&of(), Status::Unhealthy, "no probe");
     facts.registry.set(&table::OWN_PROBE_STATUS, &["a", "ok"], 1.0);
-    is(&of(), Status::Healthy, "1 attached");
+    is(&of(), Status::Healthy, "1 probe attached");
     facts.registry.set(&table::OWN_PROBE_STATUS, &["b", "broken"], 1.0);
     is(&of(), Status::Degraded, "broken: b");
 }
