@@ -30,6 +30,7 @@ impl Mariadb {
     pub fn with(words: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cardlink-mariadb-").tempdir()?;
         let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
         let mut make = Command::new(place::peer("mariadb-install-db", "mariadb-server-core")?);
         make.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"]);
         let made = make.arg("--datadir").arg(&data).output()?;

@@ -266,9 +266,13 @@ fn status_and_export() -> Result {
     let url = format!("http://{}", agent.address());
     let (code, out, err) = ended(&place, &["status", "--url", &url])?;
     ensure!(code == Some(0), "{err}");
-    for wanted in
-        ["lab-server · 1 process", "3 handshakes", "1 failed (1 wrong_key)", "3 completed · 0 active", "nothing lost"]
-    {
+    for wanted in [
+        "lab-server · 1 process",
+        "4 handshakes · 3 ok",
+        "1 failed (1 wrong_key)",
+        "3 completed · 0 active",
+        "nothing lost",
+    ] {
         ensure!(out.contains(wanted), "{wanted}: {out}");
     }
     ensure!(!out.contains('\u{1b}'), "no colours into a pipe");
