@@ -90,7 +90,7 @@ fn counts_are_those_of_the_server() -> Result {
         "USE lab; INSERT INTO cards SELECT seq, 'pin' FROM seq_1_to_20000; SELECT * FROM cards",
         "BEGIN; UPDATE lab.cards SET pin = 'other' WHERE id < 11; COMMIT; DELETE FROM lab.cards WHERE id > 19990",
         "SELECT count(*) FROM lab.cards WHERE pin = 'pin' # a comment",
-        "SELECT repeat('x', 17 * 1024 * 1024) FROM lab.cards LIMIT 2",
+        "SELECT repeat('x', 100 * 1024) FROM lab.cards LIMIT 20",
         "SHOW TABLES FROM lab",
     ];
     for text in texts {
@@ -241,7 +241,7 @@ except pymysql.Error: pass
 fn times_are_those_of_the_driver() -> Result {
     let place = Place::new()?;
     let mariadb = Mariadb::start()?;
-    mariadb.sql("CREATE DATABASE lab; CREATE TABLE lab.t (a int); INSERT INTO lab.t SELECT seq FROM seq_1_to_200")?;
+    mariadb.sql("CREATE DATABASE lab; USE lab; CREATE TABLE t (a int); INSERT INTO t SELECT seq FROM seq_1_to_200")?;
     let script = r#"
 import json, os, pymysql, sys, time
 c = pymysql.connect(host="127.0.0.1", port=int(sys.argv[1]), user="root", database="lab", autocommit=True)
