@@ -182,10 +182,14 @@ fn psql_and_what_must_not_be_told() -> Result {
     for text in &failing {
         ensure!(!postgres.psql(&[text])?.status.success(), "{text} should fail");
     }
-    let page = same_as_the_server(&mut agent, &postgres, "postgres")?;
-    for (result, table) in [("constraint", "cards"), ("data", ""), ("syntax_or_access", "nothing.x")] {
-        let labels = [("result", result), ("table", table)];
-        assert_eq!(page.count("cardlink_db_queries_total", &labels), 1, "{result}");
+    same_as_the_server(&mut agent, &postgres, "postgres")?;
+    let failures = [("constraint", "cards"), ("data", ""), ("syntax_or_access", "nothing.x")];
+    let counted = |page: &Page, (result, table): (&str, &str)| {
+        page.count("cardlink_db_queries_total", &[("result", result), ("table", table)])
+    };
+    let page = agent.until("all failures", |page| failures.iter().all(|failure| counted(page, *failure) > 0))?;
+    for failure in failures {
+        assert_eq!(counted(&page, failure), 1, "{failure:?}");
     }
     Ok(())
 }
