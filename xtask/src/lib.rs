@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod packages;
 pub mod programs;
 pub mod project;
+pub mod service;
 pub mod test;
 pub mod tools;
 pub mod vm;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{bench, ci, deb, demo, ebpf, fuzz, packages, test, vm};
+use xtask::{bench, ci, deb, demo, ebpf, fuzz, packages, service, test, vm};
 
 /// Developer commands of cardlink-obs.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Ci(ci::Options),
     /// Run a job on Debian's stock kernels, in emulated machines.
     Vm(vm::Options),
+    /// Install the Debian package in an emulated machine under systemd, and use its service.
+    Service(service::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ModemTool(options) => demo::modem_tool::run(&options)?,
         Command::Test(options) => test::run(&options)?,
         Command::Bench(options) => bench::run(&options)?,
+        Command::Service(options) => service::run(&options)?,
         Command::Deb(options) => deb::run(&options)?,
         Command::Ci(options) => ci::run(&options)?,
         Command::Vm(options) => return vm::run(&options),

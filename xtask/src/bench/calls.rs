@@ -1,39 +1,12 @@
 //! What a system call costs more while the agent watches: of a watched process, of another one, and of another kind.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{ChildStdin, ChildStdout, Command};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::report::Report;
-use super::running::Running;
 use super::stats::Spread;
 use super::watcher::Agent;
+use super::worker::Worker;
 use super::{Bench, system};
-
-/// The bench program of the lab.
-struct Worker {
-    running: Running,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Worker {
-    fn start(bench: &Bench) -> Result<Self> {
-        let mut command = Command::new(bench.programs.lab.join("lab-bench"));
-        let (mut running, output) = Running::start_talking(&mut command)?;
-        let input = running.child.stdin.take().context("lab-bench has no input")?;
-        Ok(Self { running, input, output })
-    }
-
-    /// Nanoseconds of CPU time of one call.
-    fn measure(&mut self, kind: &str, count: u32) -> Result<f64> {
-        writeln!(self.input, "{kind} {count}").context("lab-bench is gone")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line).context("lab-bench is gone")?;
-        line.trim().parse().with_context(|| format!("lab-bench says `{}`: {}", line.trim(), self.running.said().trim()))
-    }
-}
 
 /// What is measured: in the watched process or not, the kind of call, its name, and one of how many calls are made.
 const MEASURES: &[(bool, &str, &str, u32)] = &[
@@ -60,7 +33,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for _ in 0..bench.sizes.rounds {
         without.push(system::undisturbed(|| all(&mut watched, &mut other))?);
         with.push(system::undisturbed(|| {
-            let agent = Agent::start(bench, &[watched.running.pid()], &[])?;
+            let agent = Agent::start(bench, &[watched.pid()], &[])?;
             report.started.push(agent.ready_ms);
             let measured = all(&mut watched, &mut other)?;
             lost += agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;

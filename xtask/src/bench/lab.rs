@@ -92,6 +92,19 @@ impl Server {
         Ok(Lap { cpu_us: cpu.as_secs_f64() * 1e6 / count, per_second: count / took.as_secs_f64(), took })
     }
 
+    /// Cards that the server does not know, each with an identity of its own.
+    pub fn strangers(&self, bench: &Bench, count: u32) -> Result<()> {
+        let mut card = on_cpus(CARD_CPUS, &bench.programs.lab.join("lab-card"));
+        card.args(["--connect", &self.address, "--identity", "stranger", "--numbered", "--key", KEY]);
+        card.args(["--parallel", PARALLEL, "--handshake-only", "--sessions", &count.to_string()]);
+        // That they fail is what they are for.
+        let output = card.output().context("cannot run lab-card")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let wanted = format!("{count} sessions, 0 good");
+        ensure!(said.trim().starts_with(&wanted), "the cards say `{}` instead of `{wanted}`", said.trim());
+        Ok(())
+    }
+
     /// The least CPU time and the highest speed of several laps: what other programs do to a lap only makes it worse.
     pub fn best_lap(&self, bench: &Bench, load: Load) -> Result<Lap> {
         let lap = || self.lap(bench, load, bench.sizes.connections, None);

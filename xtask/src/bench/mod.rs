@@ -8,12 +8,15 @@ mod handshakes;
 mod instrumented;
 mod lab;
 mod own;
+mod page;
 mod replay;
 mod report;
 mod running;
 mod stats;
 mod system;
+mod tracing;
 mod watcher;
+mod worker;
 
 use std::fs;
 use std::path::PathBuf;
@@ -58,6 +61,10 @@ pub enum Part {
     Own,
     /// Events per second of `cardlink-obs replay`.
     Replay,
+    /// The page with thousands of series and many scrapers; a flood of names that are all different.
+    Page,
+    /// The cost of traces, on against off.
+    Tracing,
 }
 
 /// How much of everything.
@@ -76,6 +83,10 @@ struct Sizes {
     idle: Duration,
     /// After the last event, until the agent's drain timer has slowed down.
     calm: Duration,
+    /// Scrapes of each scraper.
+    scrapes: u32,
+    /// Names of the flood.
+    flood: u32,
 }
 
 /// What every measurement needs.
@@ -111,6 +122,14 @@ pub fn run(options: &Options) -> Result<()> {
         step("Replay: recording a run, and reading it again");
         replay::measure(&bench, &mut report)?;
     }
+    if wanted(Part::Page) {
+        step("The page: thousands of series, many scrapers, a flood of names");
+        page::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Tracing) {
+        step(format!("Traces: {} rounds, in turns", bench.sizes.rounds));
+        tracing::measure(&bench, &mut report)?;
+    }
     print!("\n{report}");
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report.json()).context("the figures cannot be written as JSON")?;
@@ -130,6 +149,8 @@ fn sizes(options: &Options) -> Sizes {
         load: Duration::from_secs(15),
         idle: Duration::from_secs(30),
         calm: Duration::from_secs(12),
+        scrapes: 100,
+        flood: 100_000,
     };
     let quick = Sizes {
         rounds: 2,
@@ -140,6 +161,8 @@ fn sizes(options: &Options) -> Sizes {
         load: Duration::from_secs(3),
         idle: Duration::from_secs(2),
         calm: Duration::from_secs(1),
+        scrapes: 20,
+        flood: 6000,
     };
     let sizes = if options.quick { quick } else { full };
     Sizes { rounds: options.rounds.unwrap_or(sizes.rounds).max(1), ..sizes }

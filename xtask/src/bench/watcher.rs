@@ -51,13 +51,37 @@ impl Agent {
 
     /// The sum of the series whose line begins so.
     pub fn metric(&self, prefix: &str) -> Result<f64> {
+        let page = self.page()?;
+        let values = page.lines().filter(|line| line.starts_with(prefix));
+        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
+
+    fn page(&self) -> Result<String> {
         let mut stream = TcpStream::connect(self.address).context("the agent does not answer")?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
         let mut page = String::new();
         stream.read_to_string(&mut page).context("the agent's page cannot be read")?;
-        let values = page.lines().filter(|line| line.starts_with(prefix));
-        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+        Ok(page)
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The number of series, once no more come.
+    pub fn settled_series(&self) -> Result<usize> {
+        let mut last = usize::MAX;
+        loop {
+            // A page of thousands of series is rendered every few seconds.
+            thread::sleep(Duration::from_secs(6));
+            let page = self.page()?;
+            let series = page.lines().filter(|line| line.starts_with("cardlink_")).count();
+            if series == last {
+                return Ok(series);
+            }
+            last = series;
+        }
     }
 
     /// Waits until the agent has counted so many handshakes: what was measured is what was seen.

@@ -12,6 +12,9 @@ output=/dev/null
 for port in /dev/vport*p1; do output=$port; done
 cd "$VM_DIR" || exit 1
 /run/vm/job </dev/null >"$output" 2>&1
-echo $? >/run/vm/exit
+code=$?
+# A job may leave a first process that goes on for it, writes its exit code, and powers off.
+[ "$code" -eq 0 ] && [ -x /run/vm-next ] && exec /run/vm-next
+echo "$code" >/run/vm/exit
 sync
 $bb poweroff -f

@@ -7,6 +7,7 @@ mod compare;
 mod config;
 mod databases;
 mod descriptors;
+mod documentation;
 mod durations;
 mod ending;
 mod functions;

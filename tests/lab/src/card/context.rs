@@ -5,6 +5,7 @@ use crate::psk::to_hex;
 use crate::tls::{CIPHERS, NO_ENCRYPT_THEN_MAC, NO_EXTENDED_MASTER_SECRET, Version, ask_for_fragments, note, prepare};
 use anyhow::bail;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A server without a certificate has nothing to answer to it.
 const NOT_SHARED: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
@@ -45,10 +46,14 @@ pub(super) fn build(options: &Options, fault: Fault, key: &[u8]) -> anyhow::Resu
         (Fault::HexTakenForText, _) => key = to_hex(&key).into_bytes(),
         _ => {}
     }
-    let mut c_identity = identity.clone().into_bytes();
-    c_identity.push(0);
+    let numbered = options.numbered;
+    let number = AtomicU64::new(0);
     builder.set_psk_client_callback(move |_, _, identity_room, key_room| {
-        note(|notes| notes.identity = Some(identity.clone()));
+        let identity =
+            if numbered { format!("{identity}-{}", number.fetch_add(1, Ordering::Relaxed)) } else { identity.clone() };
+        let mut c_identity = identity.clone().into_bytes();
+        c_identity.push(0);
+        note(|notes| notes.identity = Some(identity));
         let (Some(identity_room), Some(key_room)) =
             (identity_room.get_mut(..c_identity.len()), key_room.get_mut(..key.len()))
         else {

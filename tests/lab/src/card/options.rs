@@ -18,6 +18,9 @@ pub struct Options {
     pub connect: SocketAddr,
     #[arg(long)]
     pub identity: String,
+    /// Put a number behind the identity, another one in each handshake.
+    #[arg(long)]
+    pub numbered: bool,
     /// The pre-shared key, in hex.
     #[arg(long)]
     pub key: String,
