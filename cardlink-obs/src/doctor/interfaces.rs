@@ -14,7 +14,7 @@ pub struct Interface {
     libraries: &'static [&'static str],
 }
 
-const INTERFACES: [Interface; 4] = [
+const INTERFACES: [Interface; 6] = [
     Interface {
         gives: "statements of PostgreSQL",
         source: "from its protocol, on connections that are not encrypted",
@@ -23,8 +23,22 @@ const INTERFACES: [Interface; 4] = [
         libraries: &["libpq.so"],
     },
     Interface {
+        gives: "statements of MySQL or MariaDB",
+        source: "from its protocol, on connections that are neither encrypted nor compressed",
+        ports: &[3306],
+        programs: &["mariadbd", "mysqld", "mariadb", "mysql"],
+        libraries: &["libmariadb.so", "libmysqlclient.so"],
+    },
+    Interface {
+        gives: "statements of SQLite",
+        source: "by probes in its library (--sqlite-probes)",
+        ports: &[],
+        programs: &["sqlite3"],
+        libraries: &["libsqlite3.so"],
+    },
+    Interface {
         gives: "APDUs of card readers",
-        source: "from what programs ask of pcscd",
+        source: "from what programs ask of pcscd, and pcscd of readers on USB",
         ports: &[],
         programs: &["pcscd"],
         libraries: &["libpcsclite.so"],

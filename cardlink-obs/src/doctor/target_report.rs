@@ -12,7 +12,7 @@ use crate::capture::{
 use std::{collections::BTreeSet, fs, io::Read as _, net::SocketAddr, path::Path};
 
 /// Libraries that matter, by the beginning of their file's name.
-const LIBRARIES: [(&str, &str); 10] = [
+const LIBRARIES: [(&str, &str); 12] = [
     ("libssl.so", "OpenSSL"),
     ("libgnutls.so", "GnuTLS"),
     ("libmbedtls.so", "mbedTLS"),
@@ -21,6 +21,8 @@ const LIBRARIES: [(&str, &str); 10] = [
     ("libsqlite3.so", "SQLite"),
     ("libpcsclite.so", "PC/SC"),
     ("libpq.so", "libpq"),
+    ("libmariadb.so", "MariaDB's client library"),
+    ("libmysqlclient.so", "MySQL's client library"),
     ("libpython3", "CPython"),
     ("libserialport.so", "libserialport"),
 ];
