@@ -51,7 +51,8 @@ fn commands(text: &str) -> Vec<String> {
         let line = line.split("  #").next()?.trim();
         line.strip_prefix("sudo ").unwrap_or(line).strip_prefix("cardlink-obs ").map(str::to_owned)
     });
-    commands.filter(|line| !line.contains(['<', '[', '…', '|', '>', '$'])).collect()
+    // What stands for something, and what starts a program that is not here.
+    commands.filter(|line| !line.contains(['<', '[', '…', '|', '>', '$']) && !line.contains(" -- ")).collect()
 }
 
 /// Runs a command in the folder of the test.
