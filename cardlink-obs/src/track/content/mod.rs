@@ -125,16 +125,16 @@ impl Content {
     /// Bytes of a TLS connection.
     pub fn tls(&mut self, direction: Direction, call: Call, bytes: &[u8], out: &mut Vec<Observation>) {
         let (Wire::Tls(opener), Some(client)) = (&mut self.wire, self.client) else { return };
-        let mut opened = Vec::new();
-        opener.push(sender(direction, client), bytes, &mut |event| opened.push(Step::of(&event)));
+        let (mut opened, probing) = (Vec::new(), self.settings.libraries);
+        opener.push(sender(direction, client), bytes, &mut |event| opened.push(Step::of(&event, probing)));
         self.steps(opened, client, call, out);
     }
 
     /// Bytes of a TLS connection that are not here.
     pub fn tls_gap(&mut self, direction: Direction, call: Call, len: u64, resync: bool, out: &mut Vec<Observation>) {
         let (Wire::Tls(opener), Some(client)) = (&mut self.wire, self.client) else { return };
-        let mut opened = Vec::new();
-        opener.gap(sender(direction, client), len, resync, &mut |event| opened.push(Step::of(&event)));
+        let (mut opened, probing) = (Vec::new(), self.settings.libraries);
+        opener.gap(sender(direction, client), len, resync, &mut |event| opened.push(Step::of(&event, probing)));
         self.steps(opened, client, call, out);
     }
 

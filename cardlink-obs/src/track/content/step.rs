@@ -21,7 +21,8 @@ pub enum Step {
 }
 
 impl Step {
-    pub fn of(event: &Opened<'_>) -> Self {
+    /// `probing`: TLS libraries of targets are probed.
+    pub fn of(event: &Opened<'_>, probing: bool) -> Self {
         match event {
             Opened::Readable(way) => Self::Readable(*way),
             Opened::Data(sender, bytes) => Self::Data(*sender, bytes.to_vec()),
@@ -30,7 +31,7 @@ impl Step {
             }
             Opened::Gap(sender) => Self::Gap(*sender),
             Opened::Sealed(why) => {
-                Self::Sealed(Sealed { reason: why.as_str().to_owned(), advice: why.advice().to_owned() })
+                Self::Sealed(Sealed { reason: why.as_str().to_owned(), advice: why.advice(probing).to_owned() })
             }
             Opened::Overlong { sender, len, limit } => {
                 let who = match sender {

@@ -64,9 +64,23 @@ impl Sealed {
         }
     }
 
-    /// What it means and what can be done about it, a sentence or two.
-    pub const fn advice(self) -> &'static str {
+    /// What it means and what can be done about it, a sentence or two. `probing`: libraries of targets are probed already, and
+    /// no call for this connection was seen there.
+    pub const fn advice(self, probing: bool) -> &'static str {
         match self {
+            Self::NoKeyFile if probing => {
+                "The suite is plain PSK: give the keys in a key file (--psk-file) to read it. Libraries are probed, but no call \
+                 for this connection was seen."
+            }
+            Self::ForwardSecrecy if probing => {
+                "The suite agrees its keys by Diffie-Hellman, so that the PSK does not open it. Libraries are probed, but no \
+                 call for this connection was seen: `cardlink-obs doctor` says what can be probed, and the next connection may \
+                 be in time."
+            }
+            Self::Tls13 if probing => {
+                "TLS 1.3 is not opened with a key file. Libraries are probed, but no call for this connection was seen: \
+                 `cardlink-obs doctor` says what can be probed, and the next connection may be in time."
+            }
             Self::NoKeyFile => {
                 "The suite is plain PSK: give the keys in a key file (--psk-file) to read it, or probe the library (--library-probes)."
             }
