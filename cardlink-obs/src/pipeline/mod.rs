@@ -6,9 +6,11 @@ mod fuzz_admin;
 mod modems;
 mod pairs;
 mod ports;
+mod processes;
 mod readers;
 mod refine;
 mod serving;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tracked;
@@ -19,24 +21,18 @@ pub use fuzz::fuzz;
 pub use fuzz_admin::fuzz_admin;
 
 use crate::{
-    event::{Endpoint, Event, Figures, Holder, Origin, Plain, ProcessOrigin, RawCall, StreamId},
-    observation::{
-        Blind, BlindWay, Cause, Connection, FunctionCall, Incomplete, Observation, PeerAddress, Process, ProcessSample,
-        Role, Stamp, TargetChange, TargetEvent, TraceParent,
-    },
-    stream::{Assembler, Direction, Ended, Entry, Item, Table, Transport},
-    track::{
-        AtSettings, AtTracker, ConnectionSettings, ConnectionTracker, Devices, Dialogues, Functions, Phones, Returned,
-        Sessions, Sqlite, Tap, Tapped, TestRuns,
-    },
+    event::{Event, Plain},
+    observation::{Cause, FunctionCall, Incomplete, Observation, Process, Stamp, TraceParent},
+    stream::{Assembler, Direction, Entry, Item, Table, Transport},
+    track::{AtSettings, ConnectionSettings, Devices, Functions, Phones, Returned, Sessions, Sqlite, TestRuns},
 };
-use cardlink_obs_common::blind;
 use modems::Modems;
 use pairs::Pairs;
 use ports::Ports;
 use readers::Readers;
 use serving::Serving;
 use std::{collections::HashMap, sync::Arc, time::Duration};
+use streams::tapped;
 use tracked::{Tracked, Tracker, Wanted};
 use unbound::Unbound;
 
@@ -374,220 +370,6 @@ impl Pipeline {
         }
     }
 
-    fn process_seen(
-        &mut self,
-        at: u64,
-        pid: u32,
-        comm: &str,
-        target: &str,
-        origin: ProcessOrigin,
-        out: &mut Vec<Observation>,
-    ) {
-        let process = Arc::new(Process { pid, comm: Arc::from(comm), target: Arc::from(target) });
-        self.processes.insert(pid, Arc::clone(&process));
-        let event = match origin {
-            ProcessOrigin::Found => TargetEvent::Found,
-            ProcessOrigin::Forked { parent } => {
-                self.streams.fork(parent, pid);
-                self.runs.forked(parent, pid, Stamp::from_nanos(at));
-                TargetEvent::Started
-            }
-            ProcessOrigin::Exec => {
-                self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
-                TargetEvent::Started
-            }
-        };
-        let trace_parent = self.trace_parent.take().filter(|(of, _)| *of == pid).map(|(_, parent)| parent);
-        out.push(Observation::Target(Box::new(TargetChange {
-            at: Stamp::from_nanos(at),
-            process,
-            event,
-            trace_parent,
-        })));
-    }
-
-    fn process_ended(&mut self, at: u64, pid: u32, out: &mut Vec<Observation>) {
-        self.unbound.process_ended(pid);
-        self.serving.process_ended(pid);
-        self.ports.process_ended(pid);
-        self.runs.process_ended(pid, Stamp::from_nanos(at), out);
-        let ended = self.streams.process_ended(pid, at);
-        self.all_ended(ended, out);
-        if let Some(process) = self.processes.remove(&pid) {
-            self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
-            let mut calls = Vec::new();
-            self.functions.process_ended(&process, &mut calls);
-            out.extend(calls.into_iter().map(|call| Observation::Function(Box::new(call))));
-            let change =
-                TargetChange { at: Stamp::from_nanos(at), process, event: TargetEvent::Ended, trace_parent: None };
-            out.push(Observation::Target(Box::new(change)));
-        }
-    }
-
-    fn process(&self, pid: u32) -> Arc<Process> {
-        self.processes
-            .get(&pid)
-            .cloned()
-            .unwrap_or_else(|| Arc::new(Process { pid, comm: Arc::from("unknown"), target: Arc::from("unknown") }))
-    }
-
-    fn opened(
-        &mut self,
-        at: u64,
-        holder: Holder,
-        id: StreamId,
-        endpoint: Option<&Endpoint>,
-        origin: Origin,
-        out: &mut Vec<Observation>,
-    ) {
-        let process = self.process(holder.tgid);
-        let number = self.connections + 1;
-        let settings = &self.settings;
-        let mut made = None;
-        let ended = self.streams.open(holder, id, at, || {
-            let path = match endpoint {
-                Some(Endpoint::Tty { path }) => Some(path.as_str()),
-                None if id.tty => Some("unknown"),
-                _ => None,
-            };
-            if let Some(path) = path {
-                self.ports.opened(path, id.identity, &process);
-                let tty = Arc::new(self.modems.tty(process, path));
-                return Tracked::new(Tracker::At(Box::new(AtTracker::new(tty, settings.at))));
-            }
-            if let Some(Endpoint::Usb { name, serial, reader }) = endpoint {
-                return Tracked::new(self.readers.driven(process, name, serial.as_deref(), *reader));
-            }
-            let connection = connection(number, process, endpoint, origin, at);
-            made = Some(Arc::clone(&connection));
-            Tracked::new(if let Some(Endpoint::Unix { .. }) = endpoint {
-                Tracker::Local(Box::new(Dialogues::new(connection, settings.connection.dialogue)))
-            } else {
-                Tracker::Connection(Box::new(ConnectionTracker::new(connection, settings.connection.clone())))
-            })
-        });
-        self.all_ended(ended, out);
-        if let Some(connection) = made {
-            self.connections = number;
-            self.pairs.opened(&connection);
-            if !matches!(endpoint, Some(Endpoint::Unix { .. })) {
-                out.push(Observation::ConnectionOpened(connection));
-            }
-        }
-    }
-
-    /// The stream of an event; one whose opening was lost is made now.
-    fn entry(
-        &mut self,
-        holder: Holder,
-        id: StreamId,
-        at: u64,
-        out: &mut Vec<Observation>,
-    ) -> Option<&mut Entry<Tracked>> {
-        if self.streams.find(id).is_none() {
-            self.opened(at, holder, id, None, Origin::Existing, out);
-        }
-        self.streams.find(id)
-    }
-
-    fn item(
-        &mut self,
-        holder: Holder,
-        id: StreamId,
-        call: RawCall,
-        out: &mut Vec<Observation>,
-        make: impl FnOnce(&mut Assembler, RawCall) -> Item<'static>,
-    ) {
-        if let Some(entry) = self.entry(holder, id, call.exit, out) {
-            let item = make(&mut entry.assembler, call);
-            entry.value.on(&item, out);
-        }
-    }
-
-    fn all_ended(&mut self, ended: Vec<Ended<Tracked>>, out: &mut Vec<Observation>) {
-        for one in ended {
-            self.ended(one, None, true, out);
-        }
-    }
-
-    fn ended(
-        &mut self,
-        mut ended: Ended<Tracked>,
-        bytes: Option<(u64, u64)>,
-        release: bool,
-        out: &mut Vec<Observation>,
-    ) {
-        let before = out.len();
-        let (read, written) = bytes.unwrap_or_else(|| ended.assembler.positions());
-        let lacking = ended.assembler.lacking(read, written);
-        if let Some(tracker) = ended.value.connection()
-            && (ended.unseen || lacking > 0)
-            && tracker.may_lack()
-        {
-            out.push(tracker.incomplete(Stamp::from_nanos(ended.at), lacking));
-        }
-        ended.value.on(&Item::Closed { at: Stamp::from_nanos(ended.at) }, out);
-        match &mut ended.value.tracker {
-            Tracker::Reader(_) | Tracker::Nothing => {}
-            Tracker::Connection(tracker) => {
-                if let Some(script) = tracker.take_left() {
-                    self.sessions.left(tracker.connection().number, script);
-                }
-                self.serving.ended(tracker.connection().number, ended.at);
-            }
-            Tracker::Local(tracker) => {
-                self.serving.ended(tracker.connection().number, ended.at);
-                self.pairs.closed(tracker.connection(), ended.at);
-                self.devices.closed(tracker.connection().number);
-            }
-            Tracker::At(_) => self.ports.closed(ended.id.identity),
-        }
-        // The kernel counted what it did not tell.
-        for observation in out.iter_mut().skip(before) {
-            if let Observation::ConnectionClosed(closed) = observation {
-                closed.bytes_read = closed.bytes_read.max(read);
-                closed.bytes_written = closed.bytes_written.max(written);
-                closed.incomplete |= ended.assembler.lost();
-            }
-        }
-        self.unbound.ended(ended.id.identity);
-        if release {
-            self.orders.released.push(ended.id.identity);
-        }
-    }
-
-    fn blind(&self, at: u64, pid: u32, way: i64, out: &mut Vec<Observation>) {
-        let way = match way {
-            blind::IO_URING => BlindWay::IoUring,
-            blind::KERNEL_TLS => BlindWay::KernelTls,
-            blind::SENDFILE => BlindWay::Sendfile,
-            _ => BlindWay::Splice,
-        };
-        out.push(Observation::Blind(Box::new(Blind { at: Stamp::from_nanos(at), process: self.process(pid), way })));
-    }
-
-    fn sample(&self, at: u64, pid: u32, own: bool, figures: Figures, out: &mut Vec<Observation>) {
-        let process = if own {
-            Arc::new(Process { pid, comm: Arc::from(OWN_TARGET), target: Arc::from(OWN_TARGET) })
-        } else {
-            self.process(pid)
-        };
-        out.push(Observation::Process(Box::new(ProcessSample {
-            at: Stamp::from_nanos(at),
-            process,
-            cpu: Duration::from_nanos(figures.cpu),
-            rss_bytes: figures.rss,
-            vms_bytes: figures.vms,
-            open_fds: figures.open_fds,
-            threads: figures.threads,
-            voluntary_switches: figures.voluntary_switches,
-            involuntary_switches: figures.involuntary_switches,
-            read_bytes: figures.read_bytes,
-            written_bytes: figures.written_bytes,
-            uptime: Duration::from_nanos(figures.uptime),
-        })));
-    }
-
     fn tick(&mut self, now: u64, out: &mut Vec<Observation>) {
         if now.saturating_sub(self.last_tick) < TICK_EVERY {
             return;
@@ -603,54 +385,4 @@ impl Pipeline {
         let ended = self.streams.expired(now);
         self.all_ended(ended, out);
     }
-}
-
-/// Moves what a recorder is to know to the events for it.
-fn tapped(found: Vec<Tapped>, holder: Holder, stream: StreamId, events: &mut Vec<Event<'static>>) {
-    for Tapped { call, what } in found {
-        let call = RawCall { enter: call.enter.as_nanos(), exit: call.exit.as_nanos(), tid: call.tid, polled: 0 };
-        events.push(match what {
-            Tap::Note(note) => Event::Content { stream, call, note },
-            Tap::Plain { source, direction, bytes } => Event::Plain(Plain {
-                holder,
-                stream,
-                session: 0,
-                call,
-                write: direction == Direction::Write,
-                source,
-                offset: 0,
-                total: bytes.len() as u64,
-                bytes: bytes.into(),
-            }),
-        });
-    }
-}
-
-fn connection(
-    number: u64,
-    process: Arc<Process>,
-    endpoint: Option<&Endpoint>,
-    origin: Origin,
-    at: u64,
-) -> Arc<Connection> {
-    let at = Stamp::from_nanos(at);
-    let (mut role, opened) = match origin {
-        Origin::Existing => (None, None),
-        Origin::Accepted => (Some(Role::Server), Some(at)),
-        Origin::Connected => (Some(Role::Client), Some(at)),
-    };
-    let (local, peer) = match endpoint {
-        Some(Endpoint::Tcp { local, peer }) => (Some(PeerAddress::Ip(*local)), Some(PeerAddress::Ip(*peer))),
-        Some(Endpoint::Unix { path, named, own, peer }) => {
-            // Who connects rarely has a name, who listens always.
-            role = role.or(Some(if *named { Role::Server } else { Role::Client }));
-            let name = |has: bool| has.then(|| Arc::from(path.as_str()));
-            (
-                Some(PeerAddress::Unix { path: name(*named), socket: *own }),
-                Some(PeerAddress::Unix { path: name(!*named), socket: *peer }),
-            )
-        }
-        _ => (None, None),
-    };
-    Arc::new(Connection { number, process, local, peer, role, opened, first_seen: at })
 }

@@ -5,7 +5,8 @@ mod property;
 mod sessions;
 
 use super::*;
-use crate::event::{PlainSource, RawCall};
+use crate::event::{Endpoint, Holder, Origin, PlainSource, ProcessOrigin, RawCall, StreamId};
+use crate::observation::Role;
 use std::borrow::Cow;
 
 /// A pipeline that is told of one program, and what comes out.
