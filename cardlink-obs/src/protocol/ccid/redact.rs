@@ -22,6 +22,9 @@ pub fn mask(level: Level, write: bool, bytes: &mut [u8]) {
         return;
     }
     let whole = data.len() >= header.length;
+    // What stands behind the message belongs to none.
+    let (data, behind) = data.split_at_mut(header.length.min(data.len()));
+    behind.fill(0);
     // T=1 at the level of blocks: what is in them is an APDU, or a piece of one.
     if level == Level::Tpdu
         && let [_, control, length, rest @ ..] = data

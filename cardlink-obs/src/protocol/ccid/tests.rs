@@ -95,3 +95,27 @@ fn a_recording_has_no_pin_and_no_data() {
     mask(Level::Apdu, false, &mut rest);
     assert_eq!(rest, [0; 9]);
 }
+
+proptest::proptest! {
+    /// A recording is masked again when it is copied: whatever it is taken for the second time must leave it as it is.
+    #[test]
+    fn masking_twice_is_masking_once(
+        kind in proptest::prop_oneof![
+            proptest::strategy::Just(0x6F_u8),
+            proptest::strategy::Just(0x80_u8),
+            proptest::prelude::any::<u8>()
+        ],
+        length in 0_u8..12,
+        rest in proptest::collection::vec(0_u8..8, 0..24),
+        tpdu: bool,
+        write: bool,
+    ) {
+        let level = if tpdu { Level::Tpdu } else { Level::Apdu };
+        let mut once = vec![kind, length, 0, 0, 0, 0, 0, 0, 0, 0];
+        once.extend(rest);
+        mask(level, write, &mut once);
+        let mut twice = once.clone();
+        mask(level, write, &mut twice);
+        proptest::prop_assert_eq!(once, twice);
+    }
+}
