@@ -105,7 +105,7 @@ fn every_query_of_every_dashboard_returns_data() -> Result {
         place.with_keys(),
         collector.grpc
     );
-    let mut agent = Agent::run(&place, &words)?;
+    let mut agent = Agent::recording(&place, &words)?;
     let prometheus = Prometheus::start(&place, &Scraping { agents: vec![agent.address()], ..Scraping::default() })?;
     let (elsewhere, mut waiting): (Vec<_>, Vec<_>) =
         queries.into_iter().partition(|(_, expr, _)| ELSEWHERE.iter().any(|name| expr.contains(name)));
