@@ -133,12 +133,13 @@ impl Program {
         kill(Pid::from_raw(self.pid().cast_signed()), signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Ends it with a signal and waits.
+    /// Ends it with a signal and waits. Of an agent that is killed the kernel takes the hooks away one by one before it is gone:
+    /// that takes its time on a busy machine.
     pub fn stop(&mut self, signal: Signal) -> Result<ExitStatus> {
         if self.ended()?.is_none() {
             self.signal(signal)?;
         }
-        self.wait()
+        self.wait_for(if signal == Signal::SIGKILL { 4 * PATIENCE } else { PATIENCE })
     }
 
     /// Writes a line to its input.
