@@ -100,7 +100,7 @@ impl Lane {
             Kind::Authentication => keep(sender == Sender::Server && at == 0),
             Kind::Command(_) if at == 0 => byte,
             Kind::Command(command::QUERY | command::PREPARE) => match self.attributes.byte(byte) {
-                Part::Text => self.text(byte),
+                Part::Text => self.masker.byte(byte),
                 Part::Shape => byte,
                 Part::Content | Part::Unknown => 0,
             },
@@ -118,13 +118,6 @@ impl Lane {
             Kind::LocalRequest | Kind::Other => keep(at == 0),
             Kind::Row | Kind::LocalData | Kind::Text => 0,
         }
-    }
-
-    fn text(&mut self, byte: u8) -> u8 {
-        let mut one = [byte];
-        self.masker.mask(&mut one);
-        let [byte] = one;
-        byte
     }
 
     /// All but what the password is mixed with.

@@ -74,8 +74,8 @@ impl Lane {
             self.strings = self.strings.saturating_add(1);
         }
         match (sender, kind) {
-            (Sender::Client, client::QUERY) if string == 0 && byte != 0 => self.text(byte),
-            (Sender::Client, client::PARSE) if string == 1 && byte != 0 => self.text(byte),
+            (Sender::Client, client::QUERY) if string == 0 && byte != 0 => self.masker.byte(byte),
+            (Sender::Client, client::PARSE) if string == 1 && byte != 0 => self.masker.byte(byte),
             (Sender::Server, answer::ERROR | answer::NOTICE) => match self.field {
                 _ if byte == 0 => {
                     self.field = None;
@@ -92,13 +92,6 @@ impl Lane {
             _ if is_kept(sender, kind, at, string, byte) => byte,
             _ => 0,
         }
-    }
-
-    fn text(&mut self, byte: u8) -> u8 {
-        let mut one = [byte];
-        self.masker.mask(&mut one);
-        let [byte] = one;
-        byte
     }
 }
 

@@ -72,7 +72,8 @@ impl Masker {
         }
     }
 
-    fn byte(&mut self, byte: u8) -> u8 {
+    /// Masks the next byte of the text.
+    pub fn byte(&mut self, byte: u8) -> u8 {
         let last = std::mem::replace(&mut self.last, byte);
         match self.state {
             State::Word { e } => {
