@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a guest of `cargo xtask vm` runs: doctor, a smoke test, and of the scenario tests given as arguments those of
-# handshakes and AT dialogues that an emulated processor gets through in minutes.
+# handshakes, AT dialogues and library probes that an emulated processor gets through in minutes.
 # CARDLINK_OBS_BIN names the agent, CARDLINK_LAB_DIR the folder of the lab's programs.
 set -u
 
@@ -32,7 +32,8 @@ check "$(dirname "$0")/usb.sh"
 for scenarios in "$@"; do
     # One at a time: an emulated processor has no time to spare.
     check "$scenarios" --test-threads=1 --exact \
-        handshakes::lab_server_tls_1_2 handshakes::openssl_tls_1_2 at::a_program_that_does_not_notice_its_answer
+        handshakes::lab_server_tls_1_2 handshakes::openssl_tls_1_2 at::a_program_that_does_not_notice_its_answer \
+        library::behind_a_seccomp_filter
 done
 echo "job: $passed of $((passed + failed)) checks passed on Linux $(uname -r)"
 [ "$failed" -eq 0 ]

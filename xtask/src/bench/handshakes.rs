@@ -1,11 +1,14 @@
 //! What a handshake, and a session, costs the server: bare, with the agent, and with the tools that people use today.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use super::Bench;
 use super::instrumented;
 use super::lab::{Lap, Load, Server};
 use super::report::Report;
+use super::running::Running;
 use super::stats::Spread;
 use super::system;
 use super::watcher::{Agent, Tool, Watching};
@@ -18,6 +21,8 @@ enum Way {
     /// Once more, to see what the machine's noise alone does to the ratio.
     BareAgain,
     Agent,
+    /// The agent watches somebody else: what the kernel's hooks alone cost a process of the same host.
+    AgentElsewhere,
     /// With the server's key file: every record is copied, and decrypted by the agent.
     AgentWithKeys,
     /// With probes in the server's TLS library, and no key.
@@ -34,6 +39,7 @@ impl Way {
             Self::Bare => "bare",
             Self::BareAgain => "bare, once more",
             Self::Agent => "cardlink-obs run",
+            Self::AgentElsewhere => "cardlink-obs run, watching another process",
             Self::AgentWithKeys => "cardlink-obs run --psk-file",
             Self::AgentWithProbes => "cardlink-obs run --library-probes on",
             Self::Tool(tool) => tool.name(),
@@ -50,7 +56,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         there
     };
     let tools = Tool::ALL.into_iter().filter(&installed).map(Way::Tool);
-    let ways: Vec<Way> = [Way::Bare, Way::Agent, Way::BareAgain].into_iter().chain(tools).collect();
+    let ways: Vec<Way> =
+        [Way::Bare, Way::Agent, Way::AgentElsewhere, Way::BareAgain].into_iter().chain(tools).collect();
     let laps = rounds(bench, report, Load::Handshake, &ways)?;
     let (count, of) = (bench.sizes.connections, bench.sizes.laps);
     report.section(format!("Server CPU per handshake (4 cards at a time; best of {of} laps of {count} handshakes)"));
@@ -119,6 +126,14 @@ fn lap(bench: &Bench, report: &mut Report, server: &Server, load: Load, way: Way
                 agent.counted_apdus(count * APDUS)?;
             }
             report.stopped.push(agent.stop()?);
+            Ok(lap)
+        }
+        Way::AgentElsewhere => {
+            let idle = Running::start(Command::new("sleep").arg("600"))?;
+            let agent = Agent::start(bench, &[idle.pid()], &[])?;
+            let lap = lap()?;
+            agent.counted(0)?;
+            agent.stop()?;
             Ok(lap)
         }
         Way::Tool(tool) => {

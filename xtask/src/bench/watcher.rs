@@ -53,7 +53,8 @@ impl Agent {
     pub fn metric(&self, prefix: &str) -> Result<f64> {
         let page = self.page()?;
         let values = page.lines().filter(|line| line.starts_with(prefix));
-        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+        // Not `sum`: that of nothing is -0.
+        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value))
     }
 
     fn page(&self) -> Result<String> {

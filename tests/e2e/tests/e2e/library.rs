@@ -134,6 +134,9 @@ fn a_child_for_each_connection() -> Result {
     })
 }
 
+/// Kernels whose return probes get through a seccomp filter.
+const LET_THROUGH: [&str; 3] = ["6.1.", "6.12.", "6.18."];
+
 /// A filter that ends the process at every call that it does not know.
 #[test]
 fn behind_a_seccomp_filter() -> Result {
@@ -141,7 +144,10 @@ fn behind_a_seccomp_filter() -> Result {
     let mut server = Server::echo(&place, TLS13, "threads seccomp")?;
     let mut watch = Watch::start(server.pid())?;
     let verdicts: Vec<_> = watch.capture.library_probes().map(|report| report.verdict.clone()).collect();
-    println!("{verdicts:?}");
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    println!("{}: {verdicts:?}", release.trim());
+    let known = LET_THROUGH.iter().any(|kernel| release.starts_with(kernel));
+    assert!(!known || verdicts.iter().all(|verdict| *verdict == LibraryVerdict::Ok), "{release}: {verdicts:?}");
     let dialogues = watch.until_done(echo::crowd(server.port, TLS13, 4, SIZES))?;
     assert_eq!(server.program.ended()?, None, "the server lives");
     if verdicts.iter().all(|verdict| *verdict == LibraryVerdict::Ok) {
