@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use cardlink_e2e::{
     Result,
     agent::Agent,
-    collector::{Collector, Line},
+    collector::{Collector, Line, Span},
     peers::{self, Server},
     place::Place,
     wait::{self, PATIENCE},
@@ -61,7 +61,7 @@ fn lines_of_failures(protocol: &str) -> Result {
     for line in told.iter().filter(|line| line.body == "handshake failed") {
         assert_eq!(line.attributes["reason"], "wrong_key");
         let about = spans.iter().find(|span| span.id == line.span && span.trace == line.trace);
-        assert!(about.is_some_and(|span| span.failed()), "the span of {line:?}");
+        assert!(about.is_some_and(Span::failed), "the span of {line:?}");
     }
     Ok(())
 }
