@@ -110,12 +110,10 @@ pub mod policy {
     pub const QUIET: u8 = 1;
     /// Every byte.
     pub const ALL: u8 = 2;
-    /// Count only, and no plaintext of a TLS library either.
-    pub const SILENT: u8 = 3;
     /// Every byte that is written; those that are read are only counted.
-    pub const QUIET_READ: u8 = 4;
+    pub const QUIET_READ: u8 = 3;
     /// Every byte that is read; those that are written are only counted.
-    pub const QUIET_WRITE: u8 = 5;
+    pub const QUIET_WRITE: u8 = 4;
 }
 
 /// TLS libraries ([`kind::PLAIN`]).

@@ -13,7 +13,6 @@ use crate::{
     maps::{IN_LIBRARIES, SESSIONS, TRIALS},
     syscall::user_stack,
     task::{Caller, now},
-    transfer::wanted,
 };
 use aya_ebpf::{
     EbpfContext,
@@ -23,7 +22,6 @@ use aya_ebpf::{
 };
 use cardlink_obs_common::{
     EventHeader, LibraryCall, MAX_PAYLOAD, SessionKey, SessionState, ThreadState, call, class, fate, flag, kind, mode,
-    policy,
 };
 
 /// Events that one call may become.
@@ -167,10 +165,6 @@ fn tell(caller: Caller, thread: *mut ThreadState, ended: &LibraryCall, moved: u6
     let offset = if write { &mut state.write_offset } else { &mut state.read_offset };
     header.offset = *offset;
     *offset += moved;
-    if state.identity != 0 && wanted(state.identity) == policy::SILENT {
-        settle_shared(fate::FILTERED);
-        return;
-    }
     let mut left = moved;
     let mut address = ended.buffer;
     let mut pieces = 0u32;

@@ -180,7 +180,7 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
             let enough = *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES;
             match wanted(stream.identity) {
                 policy::ALL => {}
-                policy::QUIET | policy::SILENT => {
+                policy::QUIET => {
                     skip(header, record_state, len);
                     return;
                 }
@@ -199,7 +199,7 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
     } else {
         let wanted = wanted(stream.identity);
         let quiet = match wanted {
-            policy::QUIET | policy::SILENT => true,
+            policy::QUIET => true,
             policy::QUIET_READ => !write,
             policy::QUIET_WRITE => write,
             _ => false,

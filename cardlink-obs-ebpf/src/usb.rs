@@ -50,8 +50,7 @@ pub fn sys_exit_ioctl(ctx: TracePointContext) -> u32 {
     if unsafe { (*stream.state).class } != class::USB {
         return 0;
     }
-    let wanted = wanted(stream.identity);
-    if wanted == policy::QUIET || wanted == policy::SILENT {
+    if wanted(stream.identity) == policy::QUIET {
         settle(fate::FILTERED);
         return 0;
     }

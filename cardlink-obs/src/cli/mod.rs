@@ -13,6 +13,7 @@ mod health;
 mod id;
 mod live;
 mod monitoring;
+mod narrow;
 mod otlp;
 mod out;
 mod probe;

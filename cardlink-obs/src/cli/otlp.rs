@@ -1,4 +1,4 @@
-//! Where traces and metrics are sent: the section `tracing` of the configuration, and the standard variables of OpenTelemetry.
+//! Where traces, metrics and the log are sent: the section `tracing` of the configuration, and the standard variables of OpenTelemetry.
 
 use super::CliError;
 use crate::{
@@ -24,7 +24,7 @@ fn resolve(loaded: &Loaded, environment: &dyn Fn(&str) -> Option<String>) -> Res
     };
     // The variable of one signal stands for that of all.
     let of = |key: &str, what: &str| {
-        let names = ["", "TRACES_", "METRICS_"].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{what}"));
+        let names = ["", "TRACES_", "METRICS_", "LOGS_"].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{what}"));
         counts(key, &names.each_ref().map(String::as_str))
     };
     let headers = tracing.otlp_headers.iter().filter_map(|text| text.split_once('='));
@@ -45,8 +45,10 @@ fn resolve(loaded: &Loaded, environment: &dyn Fn(&str) -> Option<String>) -> Res
         signals: tracing
             .otlp_signals
             .iter()
-            .map(|word| if word == "metrics" { Signal::Metrics } else { Signal::Traces })
-            .filter(|_| counts("tracing.otlp_signals", &["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"]))
+            .filter_map(|word| Signal::ALL.into_iter().find(|signal| signal.as_str() == word))
+            .filter(|_| {
+                counts("tracing.otlp_signals", &["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"])
+            })
             .collect(),
         metrics_every: tracing
             .otlp_metrics_every

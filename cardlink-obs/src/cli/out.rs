@@ -1,6 +1,6 @@
 //! Standard output, the same way for every command: a reader that goes away (`| head -1`) ends what is written, quietly.
 
-use super::CliError;
+use super::{CliError, narrow::Narrow};
 use anstream::AutoStream;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
@@ -9,27 +9,33 @@ use std::{
     os::fd::AsFd as _,
 };
 
-/// Standard output, with colours where it may have them.
-pub type Out = AutoStream<Stdout>;
+/// Standard output for people: with colours where it may have them, and lines that fit a narrow terminal.
+pub type Out = Narrow<AutoStream<Stdout>>;
 
 pub fn stdout() -> Out {
-    AutoStream::auto(io::stdout())
+    Narrow::new(AutoStream::auto(io::stdout()), columns)
 }
 
-/// Writes all of it. That nobody reads it any more is no error: the exit code stays what it would have been.
+/// Of the terminal that standard output is.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| usize::from(columns.0))
+}
+
+/// Writes all of it, for people. That nobody reads it any more is no error: the exit code stays what it would have been.
 pub fn print(write: impl FnOnce(&mut Out) -> io::Result<()>) -> Result<(), CliError> {
     let mut out = stdout();
     quietly(write(&mut out).and_then(|()| out.flush()))
 }
 
-/// A line.
-pub fn line(text: impl Display) -> Result<(), CliError> {
-    print(|out| writeln!(out, "{text}"))
+/// A line as it is.
+pub fn line(line: impl Display) -> Result<(), CliError> {
+    text(&format!("{line}\n"))
 }
 
 /// A text as it is.
 pub fn text(text: &str) -> Result<(), CliError> {
-    print(|out| out.write_all(text.as_bytes()))
+    let mut out = AutoStream::auto(io::stdout());
+    quietly(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// A line on standard error, if somebody reads it.

@@ -131,7 +131,7 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
         // Its metrics are of now, and what is read is not.
         Some(settings) if settings.traces.is_some() => {
             let settings = sink_otlp::Settings { metrics: None, ..settings };
-            let sender = sink_otlp::start(&settings, Arc::clone(&registry), &recording.header.host)?;
+            let sender = sink_otlp::start(&settings, Arc::clone(&registry), &recording.header.host, None)?;
             let spans = Spans::new(ids(&recording.header), names.clone(), settings.sampling);
             let clock = WallClock::recorded(recording.header.boot_nanos());
             sinks.extend(sender.sink(spans, clock).map(|sink| Box::new(sink.patient()) as Box<dyn Sink>));

@@ -10,7 +10,7 @@ use crate::{
     agent::{Deserted, Run},
     capture,
     health::{self, Facts, Health},
-    logging,
+    logging::{self, Lines},
     observation::Stamp,
     server,
     service::Manager,
@@ -59,11 +59,12 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let inputs = args.flags.inputs(args.config.choice(), words);
     let loaded = flags::load(&inputs)?;
     let config = loaded.config.clone();
-    let logging = logging::start(&config.log)?;
+    let otlp = otlp::settings(&loaded)?;
+    let lines = otlp.as_ref().and_then(|settings| settings.logs.as_ref()).map(|_| Lines::default());
+    let logging = logging::start(&config.log, lines.clone())?;
     flags::warn_of_strange(&loaded);
     // What may fail comes before the probes are attached, and what needs privileges before they are dropped.
     let bound = server::bind(&config)?;
-    let otlp = otlp::settings(&loaded)?;
     let traces = otlp.as_ref().filter(|settings| settings.traces.is_some());
     let ids = Ids::of_this_host();
     let mut run = traces.and_then(|settings| begin(words, &ids, settings));
@@ -113,7 +114,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(names.clone()))];
     let sender = otlp
         .as_ref()
-        .map(|settings| sink_otlp::start(settings, Arc::clone(&registry), &live::host_name()))
+        .map(|settings| sink_otlp::start(settings, Arc::clone(&registry), &live::host_name(), lines))
         .transpose()?;
     if let (Some(settings), Some(sender)) = (&otlp, &sender) {
         let spans = Spans::new(ids.clone(), names.clone(), settings.sampling);

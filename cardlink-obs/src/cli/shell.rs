@@ -3,7 +3,7 @@
 use super::{CliError, command, out};
 use clap::Args;
 use clap_complete::Shell;
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -16,7 +16,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<i32, CliError> {
     // Into memory first: the generator does not bear that nobody reads.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "cardlink-obs", &mut script);
-    out::print(|out| out.write_all(&script))?;
+    out::text(&String::from_utf8_lossy(&script))?;
     Ok(0)
 }
 

@@ -160,7 +160,7 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     let words = &args.command.command;
     let loaded = flags::load(&args.flags.inputs(args.config.choice(), words))?;
     let config = &loaded.config;
-    logging::start(&Log { file: None, ..config.log.clone() })?;
+    logging::start(&Log { file: None, ..config.log.clone() }, None)?;
     flags::warn_of_strange(&loaded);
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };

@@ -2,7 +2,8 @@
 
 use crate::{
     observation::{
-        Apdu, AtCommand, AtResult, Exchange, Handshake, Observation, Script, Session, SessionStatus, Test, TestOutcome,
+        AdbOperation, AdbResult, Apdu, AtCommand, AtResult, DeviceApdu, Exchange, Handshake, Observation, Query,
+        Script, Session, SessionStatus, Test, TestOutcome,
     },
     protocol::apdu::{Category, StatusWord},
     sink::Sink,
@@ -25,6 +26,11 @@ pub enum Kind {
     /// A C-APDU that was sent alone, or a script of several.
     Apdu,
     AtCommand,
+    /// A C-APDU that a reader or modem handed to its card.
+    DeviceApdu,
+    Adb,
+    /// A statement: what it does, and the first table that it names.
+    Query,
     /// A test; those of one name with other parameters together.
     Test,
 }
@@ -37,6 +43,9 @@ impl Kind {
             Self::Session => "session",
             Self::Apdu => "apdu",
             Self::AtCommand => "at",
+            Self::DeviceApdu => "device_apdu",
+            Self::Adb => "adb",
+            Self::Query => "query",
             Self::Test => "test",
         }
     }
@@ -150,6 +159,47 @@ impl Series {
         }
     }
 
+    fn device_apdu(&mut self, one: &DeviceApdu) {
+        // The AT command that carried it has its errors.
+        if let Some(error) = one.error.filter(|_| one.carrier.is_none()) {
+            self.error(Kind::DeviceApdu, one.apdu.name, error.to_owned());
+        }
+        if one.error.is_some() || one.incomplete {
+            return;
+        }
+        self.time(Kind::DeviceApdu, one.apdu.name, one.duration());
+        if let Some(word) = one.apdu.status_word.map(StatusWord)
+            && word.category() == Category::Error
+        {
+            self.error(Kind::DeviceApdu, one.apdu.name, word.folded().to_string());
+        }
+    }
+
+    fn adb(&mut self, operation: &AdbOperation) {
+        match operation.result {
+            AdbResult::Ok if operation.timed && !operation.incomplete => {
+                self.time(Kind::Adb, operation.operation, operation.duration());
+            }
+            AdbResult::Ok | AdbResult::Aborted | AdbResult::Unknown => {}
+            AdbResult::Exit(code) => self.error(Kind::Adb, operation.operation, format!("exit code {code}")),
+            AdbResult::Failed(_) | AdbResult::Hangup => {
+                self.error(Kind::Adb, operation.operation, operation.result.as_str().to_owned());
+            }
+        }
+    }
+
+    fn query(&mut self, query: &Query) {
+        let name = match &query.table {
+            Some(table) => format!("{} {table}", query.operation),
+            None => query.operation.to_owned(),
+        };
+        match (&query.error, query.took) {
+            (Some(error), _) => self.error(Kind::Query, &name, error.class.to_owned()),
+            (None, Some(took)) => self.time(Kind::Query, &name, took),
+            (None, None) => {}
+        }
+    }
+
     fn at(&mut self, command: &AtCommand) {
         if !matches!(command.result, AtResult::Ok | AtResult::Connect) {
             self.error(Kind::AtCommand, &command.name, command.result.to_string());
@@ -176,6 +226,9 @@ impl Sink for Series {
             Observation::Session(session) if !session.counted_elsewhere => self.session(session),
             Observation::Script(script) if !script.counted_elsewhere => self.script(script),
             Observation::AtCommand(command) => self.at(command),
+            Observation::DeviceApdu(one) if !one.counted_elsewhere => self.device_apdu(one),
+            Observation::AdbOperation(operation) if !operation.counted_elsewhere => self.adb(operation),
+            Observation::Query(query) if !query.counted_elsewhere => self.query(query),
             Observation::Test(test) => self.test(test),
             _ => {}
         }

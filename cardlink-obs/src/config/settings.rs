@@ -125,7 +125,7 @@ const SQLITE_PROBES: &[(&str, &str)] = &[
 const PROTOCOLS: &[(&str, &str)] = &[("grpc", "gRPC"), ("http", "HTTP with protobuf")];
 
 /// What is sent.
-const SIGNALS: &[(&str, &str)] = &[("traces", "Traces"), ("metrics", "Metrics")];
+const SIGNALS: &[(&str, &str)] = &[("traces", "Traces"), ("metrics", "Metrics"), ("logs", "Logs")];
 
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -288,7 +288,7 @@ pub const SETTINGS: &[Setting] = &[
         "How: by default `http` when the port is 4318 or there is a path, else `grpc`.",
     )
     .flag("otlp-protocol", "PROTOCOL"),
-    setting("tracing.otlp_signals", Kind::List(Element::Choice(SIGNALS)), "", "What is sent, `traces` or `metrics`: by default both.")
+    setting("tracing.otlp_signals", Kind::List(Element::Choice(SIGNALS)), "", "What is sent, of `traces`, `metrics` and `logs` (the agent's own): by default the first two.")
         .flag("otlp-signals", "SIGNALS"),
     setting(
         "tracing.otlp_headers",

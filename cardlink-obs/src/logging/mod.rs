@@ -3,8 +3,10 @@
 //! The BPF programs' diagnostics (`--bpf-log`) come through the `log` facade and end up here too.
 
 mod file;
+mod lines;
 
 pub use file::LogFile;
+pub use lines::{Line, Lines, Value};
 
 use crate::config::{Log, LogFormat};
 use std::{io, path::PathBuf};
@@ -32,8 +34,8 @@ pub enum LoggingError {
     File { path: PathBuf, error: io::Error },
 }
 
-/// Starts logging. The level may be one, or one per component: `info,cardlink_obs::capture=debug`.
-pub fn start(settings: &Log) -> Result<Logging, LoggingError> {
+/// Starts logging. The level may be one, or one per component: `info,cardlink_obs::capture=debug`. What is logged goes to `lines`, too.
+pub fn start(settings: &Log, lines: Option<Lines>) -> Result<Logging, LoggingError> {
     let (filter, levels) = reload::Layer::new(filter(&settings.level).map_err(LoggingError::Start)?);
     let open = |path: &PathBuf| {
         LogFile::open(path, settings.max_mib << 20, settings.keep)
@@ -44,7 +46,7 @@ pub fn start(settings: &Log) -> Result<Logging, LoggingError> {
         Some(file) => BoxMakeWriter::new(file.clone()),
         None => BoxMakeWriter::new(io::stderr),
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(lines);
     let result = match settings.format {
         LogFormat::Json => registry.with(fmt::layer().json().with_writer(writer)).try_init(),
         LogFormat::Text => {

@@ -48,6 +48,16 @@ pub struct Event {
     pub attributes: Attributes,
 }
 
+/// A line of a log as the collector prints it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    pub severity: String,
+    pub body: String,
+    pub trace: String,
+    pub span: String,
+    pub attributes: Attributes,
+}
+
 impl Span {
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
@@ -74,7 +84,16 @@ impl Collector {
     pub fn on(grpc: u16, http: u16) -> Result<Self> {
         let mut command = Command::new(place::collector()?);
         command.args(["start", "--exporter", "blackhole", "--batch-timeout", "50ms"]);
-        command.args(["--debug-log", "traces", "--debug-log", "metrics", "--debug-log-verbosity", "detailed"]);
+        command.args([
+            "--debug-log",
+            "traces",
+            "--debug-log",
+            "metrics",
+            "--debug-log",
+            "logs",
+            "--debug-log-verbosity",
+            "detailed",
+        ]);
         command.args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")]);
         command.args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")]);
         let mut program = Program::start(&mut command)?;
@@ -93,6 +112,11 @@ impl Collector {
     /// All spans that it has received.
     pub fn spans(&self) -> Vec<Span> {
         spans(&self.program.out())
+    }
+
+    /// All lines of logs that it has received.
+    pub fn logs(&self) -> Vec<Line> {
+        logs(&self.program.out())
     }
 
     /// The last values of all series, as `name{label="value"}`.
@@ -171,6 +195,36 @@ fn spans(lines: &[String]) -> Vec<Span> {
         }
     }
     spans
+}
+
+fn logs(lines: &[String]) -> Vec<Line> {
+    let mut logs: Vec<Line> = Vec::new();
+    let mut in_log = false;
+    for line in lines {
+        if line.starts_with("LogRecord #") {
+            logs.push(Line::default());
+            in_log = true;
+            continue;
+        }
+        if line.starts_with("Resource") || line.starts_with("Scope") || line.starts_with("Span") {
+            in_log = false;
+        }
+        let Some(log) = logs.last_mut().filter(|_| in_log) else { continue };
+        if let Some((name, value)) = attribute(line) {
+            log.attributes.insert(name, value);
+            continue;
+        }
+        let Some((field, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        match field.trim() {
+            "SeverityText" => value.clone_into(&mut log.severity),
+            "Body" => value.trim_start_matches("Str(").trim_end_matches(')').clone_into(&mut log.body),
+            "Trace ID" => value.clone_into(&mut log.trace),
+            "Span ID" => value.clone_into(&mut log.span),
+            _ => {}
+        }
+    }
+    logs
 }
 
 /// A value, with what Prometheus has at the end of the series' name for it.

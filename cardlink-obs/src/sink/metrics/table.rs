@@ -175,6 +175,8 @@ metrics! {
         "Spans by what became of them; only with --otlp-endpoint.";
     OWN_OTLP_QUEUE: Kind::Gauge, "cardlink_obs_otlp_queue_spans" []
         "Spans that wait to be sent.";
+    OWN_OTLP_LINES: Kind::Counter, "cardlink_obs_otlp_log_lines_total" ["fate"]
+        "Lines of the log by what became of them; only with --otlp-signals logs.";
     OWN_OTLP_EXPORTS: Kind::Counter, "cardlink_obs_otlp_exports_total" ["signal", "result"]
         "Messages to the OTLP collector, by whether it took them.";
     OWN_OTLP_EXPORT_TIME: Kind::Histogram(EXPORT_BUCKETS), "cardlink_obs_otlp_export_seconds" ["signal"]

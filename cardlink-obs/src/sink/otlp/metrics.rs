@@ -4,11 +4,9 @@
 use super::{
     settings::{Endpoint, OtlpError, Protocol},
     traces::scope,
-    transport::{self, Headers, Http, in_words},
+    transport::{self, Headers, Http},
 };
 use crate::sink::metrics::Registry;
-use flate2::{Compression, write::GzEncoder};
-use opentelemetry_http::{Bytes, HttpClient as _, Request};
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::{
         ExportMetricsServiceRequest, ExportMetricsServiceResponse, metrics_service_client::MetricsServiceClient,
@@ -22,8 +20,6 @@ use opentelemetry_proto::tonic::{
 };
 use opentelemetry_sdk::Resource;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
-use prost::Message as _;
-use std::io::Write as _;
 use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Channel};
 
 /// The order in which the protocol wants histograms and sums: everything since the agent started.
@@ -58,9 +54,11 @@ impl Metrics {
     /// Sends all series as they are now.
     pub async fn send(&mut self, registry: &Registry, now: u64) -> Result<(), String> {
         let request = request(&registry.families(), &self.resource, self.start, now);
-        let answer = match &mut self.client {
-            Client::Grpc(client) => client.export(request).await.map_err(|status| said(&status))?.into_inner(),
-            Client::Http { http, to } => post(http, to, &request).await?,
+        let answer: ExportMetricsServiceResponse = match &mut self.client {
+            Client::Grpc(client) => {
+                client.export(request).await.map_err(|status| transport::said(&status))?.into_inner()
+            }
+            Client::Http { http, to } => http.post(to, &request).await?,
         };
         match answer.partial_success {
             Some(partial) if partial.rejected_data_points > 0 => {
@@ -71,38 +69,7 @@ impl Metrics {
     }
 }
 
-/// In words: the code, and what the transport says of it. A message of the peer may hold what is not for logs.
-fn said(status: &tonic::Status) -> String {
-    match std::error::Error::source(status) {
-        Some(source) => format!("gRPC code {:?}: {}", status.code(), in_words(source)),
-        None => format!("gRPC code {:?}", status.code()),
-    }
-}
-
-async fn post(
-    http: &Http,
-    to: &Endpoint,
-    request: &ExportMetricsServiceRequest,
-) -> Result<ExportMetricsServiceResponse, String> {
-    let body = request.encode_to_vec();
-    let mut post = Request::post(&to.url).header("content-type", "application/x-protobuf");
-    let body = if to.gzip {
-        post = post.header("content-encoding", "gzip");
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&body).and_then(|()| encoder.finish()).map_err(|error| error.to_string())?
-    } else {
-        body
-    };
-    let post = post.body(Bytes::from(body)).map_err(|error| error.to_string())?;
-    let response = http.send_bytes(post).await.map_err(|error| in_words(&*error))?;
-    if !response.status().is_success() {
-        return Err(format!("HTTP status {}", response.status()));
-    }
-    // Whoever answers with something else has taken it all the same.
-    Ok(ExportMetricsServiceResponse::decode(response.into_body()).unwrap_or_default())
-}
-
-fn resource_of(resource: &Resource) -> ResourceProto {
+pub fn resource_of(resource: &Resource) -> ResourceProto {
     let attributes = resource.iter().map(|(key, value)| attribute(key.as_str(), &value.to_string())).collect();
     ResourceProto { attributes, ..ResourceProto::default() }
 }

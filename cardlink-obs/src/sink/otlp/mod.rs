@@ -1,9 +1,10 @@
-//! Traces and metrics to a collector, by OTLP. The only code that knows opentelemetry.
+//! Traces, metrics and the agent's log to a collector, by OTLP. The only code that knows opentelemetry.
 //!
 //! The pipeline's thread makes spans and puts them into a bounded queue; a thread of its own, with its own runtime, sends
 //! them. A collector that is dead, slow, refusing or mute costs a full queue, and what finds no room there is counted.
 
 mod link;
+mod logs;
 mod metrics;
 mod queue;
 mod settings;
@@ -22,8 +23,12 @@ use super::{
     spans::{Omitted, Span, Spans, Trace},
     wall::WallClock,
 };
-use crate::observation::{Observation, Stamp};
+use crate::{
+    logging::Lines,
+    observation::{Observation, Stamp},
+};
 use link::Link;
+use logs::Logs;
 use metrics::Metrics;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
@@ -48,10 +53,15 @@ pub struct Sender {
     stop: Stop,
 }
 
-/// Starts the sender's thread. `host` is where the observations come from.
+/// Starts the sender's thread. `host` is where the observations come from, `lines` has the log.
 ///
 /// Privileges belong to a thread: to be called after they were dropped.
-pub fn start(settings: &Settings, registry: Arc<Registry>, host: &str) -> Result<Sender, OtlpError> {
+pub fn start(
+    settings: &Settings,
+    registry: Arc<Registry>,
+    host: &str,
+    lines: Option<Lines>,
+) -> Result<Sender, OtlpError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let resource = resource(settings, host);
@@ -59,6 +69,7 @@ pub fn start(settings: &Settings, registry: Arc<Registry>, host: &str) -> Result
     let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let start = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
     let metrics = settings.metrics.as_ref().map(|to| Metrics::new(to, &resource, start)).transpose()?;
+    let logs = settings.logs.as_ref().map(|to| Logs::new(to, &resource)).transpose()?;
     drop(entered);
     worker::announce(settings, &registry);
     let queue = Arc::new(Queue::new(settings.queue));
@@ -67,6 +78,7 @@ pub fn start(settings: &Settings, registry: Arc<Registry>, host: &str) -> Result
         registry: Arc::clone(&registry),
         traces,
         metrics,
+        logs: logs.zip(lines),
         linger: settings.linger,
         metrics_every: settings.metrics_every,
         link: Link::new(Arc::clone(&registry)),

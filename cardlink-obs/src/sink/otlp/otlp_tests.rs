@@ -125,7 +125,7 @@ fn http() -> Flags {
 
 fn sender(settings: &Settings) -> (Sender, Otlp, Arc<Registry>) {
     let registry = Arc::new(Registry::new());
-    let sender = start(settings, Arc::clone(&registry), "a-host").expect("it starts");
+    let sender = start(settings, Arc::clone(&registry), "a-host", None).expect("it starts");
     let names = Names::with_new_key(false).expect("random bytes");
     let spans = Spans::new(Ids::new("a boot"), names, Sampling::default());
     let sink = sender.sink(spans, WallClock::recorded(i128::from(BOOT))).expect("traces are wanted");
@@ -286,7 +286,7 @@ fn files_of_tls_are_looked_at_before_anything_starts() {
         let flags =
             Flags { endpoint: Some(String::from("https://127.0.0.1:1")), ca: Some(ca.into()), ..Flags::default() };
         let settings = Settings::resolve(&flags, &|_| None).expect("they are right").expect("it was asked for");
-        start(&settings, Arc::new(Registry::new()), "a-host").map(|_| ()).map_err(|error| error.to_string())
+        start(&settings, Arc::new(Registry::new()), "a-host", None).map(|_| ()).map_err(|error| error.to_string())
     };
     let shown = ca.display().to_string();
     let missing = with(&ca).expect_err("it is not there");

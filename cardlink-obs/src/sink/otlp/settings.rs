@@ -1,4 +1,4 @@
-//! Where traces and metrics go by OTLP: flags, and the standard variables for what no flag says.
+//! Where traces, metrics and the log go by OTLP: flags, and the standard variables for what no flag says.
 
 use crate::sink::spans::Sampling;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -32,15 +32,18 @@ pub enum Protocol {
 pub enum Signal {
     Traces,
     Metrics,
+    /// The agent's own log; only when it is asked for.
+    Logs,
 }
 
 impl Signal {
-    pub const ALL: [Self; 2] = [Self::Traces, Self::Metrics];
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
+            Self::Logs => "logs",
         }
     }
 
@@ -48,6 +51,7 @@ impl Signal {
         match self {
             Self::Traces => "/v1/traces",
             Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
         }
     }
 
@@ -56,6 +60,7 @@ impl Signal {
         match self {
             Self::Traces => "TRACES",
             Self::Metrics => "METRICS",
+            Self::Logs => "LOGS",
         }
     }
 }
@@ -71,7 +76,7 @@ pub struct Flags {
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
-    /// Empty for all.
+    /// Empty for traces and metrics.
     pub signals: Vec<Signal>,
     pub metrics_every: Option<Duration>,
     pub queue: Option<usize>,
@@ -117,6 +122,7 @@ impl fmt::Debug for Endpoint {
 pub struct Settings {
     pub traces: Option<Endpoint>,
     pub metrics: Option<Endpoint>,
+    pub logs: Option<Endpoint>,
     pub sampling: Sampling,
     /// Spans and events that wait at most.
     pub queue: usize,
@@ -146,15 +152,16 @@ impl Settings {
         }
         let sampling = sampling(flags, &variables)?;
         let of = |signal| if wants(signal, flags, &variables) { endpoint(signal, flags, &variables) } else { Ok(None) };
-        let (traces, metrics) = (of(Signal::Traces)?, of(Signal::Metrics)?);
+        let (traces, metrics, logs) = (of(Signal::Traces)?, of(Signal::Metrics)?, of(Signal::Logs)?);
         // A sampler that is always off wants no traces at all.
         let traces = traces.filter(|_| sampling.is_some());
-        if traces.is_none() && metrics.is_none() {
+        if traces.is_none() && metrics.is_none() && logs.is_none() {
             return Ok(None);
         }
         Ok(Some(Self {
             traces,
             metrics,
+            logs,
             sampling: sampling.unwrap_or_default(),
             queue: match flags.queue {
                 Some(queue) => queue,
@@ -200,14 +207,19 @@ impl Variables<'_> {
     }
 }
 
-/// Whether a signal is to be sent at all.
+/// Whether a signal is to be sent at all: the log only for who asks for it.
 fn wants(signal: Signal, flags: &Flags, variables: &Variables<'_>) -> bool {
-    let chosen = flags.signals.is_empty() || flags.signals.contains(&signal);
-    let exporter = format!("OTEL_{}_EXPORTER", signal.variable());
-    // `prometheus`, too, is not for here.
-    let elsewhere =
-        variables.get(&exporter).is_some_and(|exporter| !exporter.split(',').any(|one| one.trim() == "otlp"));
-    chosen && (!elsewhere || flags.endpoint.is_some())
+    let exporter = variables.get(&format!("OTEL_{}_EXPORTER", signal.variable()));
+    let named = exporter.map(|exporter| exporter.split(',').any(|one| one.trim() == "otlp"));
+    if !flags.signals.is_empty() {
+        return flags.signals.contains(&signal) && (named != Some(false) || flags.endpoint.is_some());
+    }
+    match (signal, named) {
+        (Signal::Logs, named) => named == Some(true),
+        // `prometheus`, too, is not for here.
+        (_, Some(false)) => flags.endpoint.is_some(),
+        _ => true,
+    }
 }
 
 fn endpoint(signal: Signal, flags: &Flags, variables: &Variables<'_>) -> Result<Option<Endpoint>, OtlpError> {

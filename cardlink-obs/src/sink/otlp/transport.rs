@@ -3,6 +3,7 @@
 use super::settings::{Endpoint, OtlpError, TlsFiles};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
+use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -10,12 +11,14 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use prost::Message;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use std::{
+    io::Write as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -93,6 +96,26 @@ impl Http {
         Arc::clone(&self.trouble)
     }
 
+    /// Sends a message and reads the answer to it.
+    pub async fn post<A: Message + Default>(&self, to: &Endpoint, message: &impl Message) -> Result<A, String> {
+        let body = message.encode_to_vec();
+        let mut post = Request::post(&to.url).header("content-type", "application/x-protobuf");
+        let body = if to.gzip {
+            post = post.header("content-encoding", "gzip");
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&body).and_then(|()| encoder.finish()).map_err(|error| error.to_string())?
+        } else {
+            body
+        };
+        let post = post.body(Bytes::from(body)).map_err(|error| error.to_string())?;
+        let response = self.send_bytes(post).await.map_err(|error| in_words(&*error))?;
+        if !response.status().is_success() {
+            return Err(format!("HTTP status {}", response.status()));
+        }
+        // Whoever answers with something else has taken it all the same.
+        Ok(A::decode(response.into_body()).unwrap_or_default())
+    }
+
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let response = self.client.request(request.map(Full::new)).await?;
         let (head, body) = response.into_parts();
@@ -116,8 +139,16 @@ impl HttpClient for Http {
     }
 }
 
+/// In words: the code, and what the transport says of it. A message of the peer may hold what is not for logs.
+pub fn said(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => format!("gRPC code {:?}: {}", status.code(), in_words(source)),
+        None => format!("gRPC code {:?}", status.code()),
+    }
+}
+
 /// An error with what is behind it.
-pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let own = error.to_string();
     match error.source().map(in_words) {
         // Some say what is behind them themselves.

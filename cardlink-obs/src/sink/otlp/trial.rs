@@ -1,7 +1,8 @@
-//! One span and one metric to the collector, to see whether it takes them.
+//! One span, one metric and one line of the log to the collector, to see whether it takes them.
 
 use super::{
     Settings,
+    logs::Logs,
     metrics::Metrics,
     queue::Dated,
     resource,
@@ -9,6 +10,7 @@ use super::{
     traces::Traces,
 };
 use crate::{
+    logging::Line,
     observation::Stamp,
     sink::{
         metrics::{Registry, table},
@@ -17,6 +19,7 @@ use crate::{
     },
 };
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::Level;
 
 /// What became of a signal.
 #[derive(Debug, Clone)]
@@ -27,7 +30,7 @@ pub struct Tried {
     pub result: Result<Duration, String>,
 }
 
-/// Sends a span named `run test` and the metric of the build, each where that signal goes.
+/// Sends a span named `run test`, the metric of the build and a line that says what it is, each where that signal goes.
 pub fn try_out(settings: &Settings, host: &str) -> Result<Vec<Tried>, OtlpError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let resource = resource(settings, host);
@@ -48,6 +51,17 @@ pub fn try_out(settings: &Settings, host: &str) -> Result<Vec<Tried>, OtlpError>
         let registry = Registry::new();
         registry.set(&table::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), "test", "", ""], 1.0);
         tried.push(timed("metrics", to, || runtime.block_on(metrics.send(&registry, now))));
+    }
+    if let Some(to) = &settings.logs {
+        let mut logs = Logs::new(to, &resource)?;
+        let line = Line {
+            at: SystemTime::now(),
+            level: Level::INFO,
+            component: module_path!(),
+            message: String::from("a line of `cardlink-obs test`"),
+            fields: Vec::new(),
+        };
+        tried.push(timed("logs", to, || runtime.block_on(logs.send(&[line]))));
     }
     drop(entered);
     runtime.shutdown_background();

@@ -2,12 +2,16 @@
 
 use super::{
     link::Link,
+    logs::Logs,
     metrics::Metrics,
     queue::{Dated, Queue},
     settings::{Settings, Signal},
     traces::Traces,
 };
-use crate::sink::metrics::{Registry, table};
+use crate::{
+    logging::Lines,
+    sink::metrics::{Registry, table},
+};
 use std::{
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,6 +21,8 @@ use tokio::sync::watch;
 /// Spans of one message, and spans with their events: some hundred kilobytes.
 const BATCH_SPANS: usize = 512;
 const BATCH_WEIGHT: usize = 4096;
+/// Lines of one message.
+const BATCH_LINES: usize = 512;
 
 /// Pauses after a failure: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -31,6 +37,7 @@ pub struct Worker {
     pub registry: Arc<Registry>,
     pub traces: Option<Traces>,
     pub metrics: Option<Metrics>,
+    pub logs: Option<(Logs, Lines)>,
     pub linger: Duration,
     pub metrics_every: Duration,
     pub link: Link,
@@ -46,7 +53,7 @@ pub struct Stop {
 impl Worker {
     /// Sends until it is told to stop, and then what is left, as long as it may.
     pub async fn run(self, by: watch::Receiver<Option<Instant>>) {
-        let Self { queue, registry, traces, metrics, linger, metrics_every, link } = self;
+        let Self { queue, registry, traces, metrics, logs, linger, metrics_every, link } = self;
         let traces = async {
             if let Some(traces) = traces {
                 send_traces(&traces, &queue, &registry, linger, &link, by.clone()).await;
@@ -57,7 +64,12 @@ impl Worker {
                 send_metrics(metrics, &registry, metrics_every, &link, by.clone()).await;
             }
         };
-        tokio::join!(traces, metrics);
+        let logs = async {
+            if let Some((logs, lines)) = logs {
+                send_logs(logs, &lines, &registry, linger, &link, by.clone()).await;
+            }
+        };
+        tokio::join!(traces, metrics, logs);
     }
 }
 
@@ -85,17 +97,17 @@ async fn send_traces(
             }
             continue;
         }
-        if !send_batch(traces, batch, registry, link, &mut by).await {
-            let left = queue.take(usize::MAX, usize::MAX);
-            let fate = Fate::Unsent;
-            fate.count(&left, registry);
+        let fate = persist(Signal::Traces, registry, link, &mut by, async || traces.send(&batch).await).await;
+        fate.count(&batch, registry);
+        if fate == Fate::Unsent {
+            fate.count(&queue.take(usize::MAX, usize::MAX), registry);
             return;
         }
     }
 }
 
-/// What became of spans.
-#[derive(Debug, Clone, Copy)]
+/// What became of spans, or lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Sent,
     /// Refused for too long.
@@ -105,51 +117,45 @@ enum Fate {
 }
 
 impl Fate {
-    fn count(self, traces: &[Dated], registry: &Registry) {
-        let fate = match self {
+    const fn as_str(self) -> &'static str {
+        match self {
             Self::Sent => "sent",
             Self::GivenUp => "given_up",
             Self::Unsent => "unsent",
-        };
+        }
+    }
+
+    fn count(self, traces: &[Dated], registry: &Registry) {
         let spans: usize = traces.iter().map(|dated| dated.trace.len()).sum();
-        registry.add(&table::OWN_OTLP_SPANS, &[fate], spans as f64);
+        registry.add(&table::OWN_OTLP_SPANS, &[self.as_str()], spans as f64);
     }
 }
 
-/// Tries until it is taken, given up, or the time to stop has come; whether there is time for more.
-async fn send_batch(
-    traces: &Traces,
-    batch: Vec<Dated>,
+/// Tries until it is taken, given up, or the time to stop has come.
+async fn persist(
+    signal: Signal,
     registry: &Registry,
     link: &Link,
     by: &mut watch::Receiver<Option<Instant>>,
-) -> bool {
+    mut send: impl AsyncFnMut() -> Result<(), String>,
+) -> Fate {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
         let sent = tokio::select! {
-            sent = timed(Signal::Traces, registry, traces.send(&batch)) => Some(sent),
-            () = the_end(by.clone()) => None,
+            sent = timed(signal, registry, send()) => sent,
+            () = the_end(by.clone()) => return Fate::Unsent,
         };
-        match sent {
-            Some(Ok(())) => {
-                link.works(Signal::Traces);
-                Fate::Sent.count(&batch, registry);
-                return true;
-            }
-            None => {
-                Fate::Unsent.count(&batch, registry);
-                return false;
-            }
-            Some(Err(reason)) => {
-                link.fails(Signal::Traces, &reason);
-                let stopping = by.borrow().is_some();
-                if stopping || began.elapsed() >= GIVE_UP {
-                    let fate = if stopping { Fate::Unsent } else { Fate::GivenUp };
-                    fate.count(&batch, registry);
-                    return !stopping;
-                }
-            }
+        let Err(reason) = sent else {
+            link.works(signal);
+            return Fate::Sent;
+        };
+        link.fails(signal, &reason);
+        if by.borrow().is_some() {
+            return Fate::Unsent;
+        }
+        if began.elapsed() >= GIVE_UP {
+            return Fate::GivenUp;
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(pause)) => {}
@@ -157,6 +163,46 @@ async fn send_batch(
             _ = by.wait_for(Option::is_some) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// What is left at the end is sent, too.
+async fn send_logs(
+    mut logs: Logs,
+    lines: &Lines,
+    registry: &Registry,
+    linger: Duration,
+    link: &Link,
+    mut by: watch::Receiver<Option<Instant>>,
+) {
+    loop {
+        let stopping = by.borrow().is_some();
+        let batch = lines.take(BATCH_LINES);
+        let lost = lines.take_lost();
+        if lost > 0 {
+            registry.add(&table::OWN_OTLP_LINES, &["queue_full"], lost as f64);
+        }
+        if batch.is_empty() {
+            if stopping {
+                return;
+            }
+            tokio::select! {
+                () = lines.came() => {}
+                _ = by.wait_for(Option::is_some) => continue,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(linger) => {}
+                _ = by.wait_for(Option::is_some) => {}
+            }
+            continue;
+        }
+        let fate = persist(Signal::Logs, registry, link, &mut by, async || logs.send(&batch).await).await;
+        registry.add(&table::OWN_OTLP_LINES, &[fate.as_str()], batch.len() as f64);
+        if fate == Fate::Unsent {
+            let left = lines.take(usize::MAX).len();
+            registry.add(&table::OWN_OTLP_LINES, &[fate.as_str()], left as f64);
+            return;
+        }
     }
 }
 
@@ -229,7 +275,14 @@ pub fn announce(settings: &Settings, registry: &Registry) {
         }
         registry.set(&table::OWN_OTLP_QUEUE, &[], 0.0);
     }
-    for (signal, to) in [(Signal::Traces, &settings.traces), (Signal::Metrics, &settings.metrics)] {
+    if settings.logs.is_some() {
+        for fate in ["sent", "queue_full", "given_up", "unsent"] {
+            registry.add(&table::OWN_OTLP_LINES, &[fate], 0.0);
+        }
+    }
+    let signals =
+        [(Signal::Traces, &settings.traces), (Signal::Metrics, &settings.metrics), (Signal::Logs, &settings.logs)];
+    for (signal, to) in signals {
         if to.is_some() {
             for result in ["success", "failed"] {
                 registry.add(&table::OWN_OTLP_EXPORTS, &[signal.as_str(), result], 0.0);

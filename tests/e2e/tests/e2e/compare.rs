@@ -5,9 +5,13 @@ use cardlink_e2e::{
     agent::{self, Agent},
     peers,
     place::{self, Place},
+    postgres::Postgres,
 };
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// Twenty command types.
 const COMMANDS: [&str; 20] = [
@@ -30,6 +34,24 @@ fn run(place: &Place, name: &str, modem: &str, more: &[&str]) -> Result<PathBuf>
     agent.program.line("that it is done", |line| (line == "done").then_some(()))?;
     agent.program.tell("go")?;
     agent.program.success()?;
+    Ok(recording)
+}
+
+/// A run of psql with so many statements, one of which sleeps so long; the recording.
+fn run_psql(place: &Place, postgres: &Postgres, name: &str, millis: u32, more: &str) -> Result<PathBuf> {
+    let statements = format!(
+        "SELECT count(*), pg_sleep({millis} / 1000.0) FROM cards;\nSELECT count(*), pg_sleep(0.02) FROM readers;\n\
+         UPDATE cards SET number = number;\n"
+    );
+    let script = place.path("statements.sql");
+    std::fs::write(&script, statements.repeat(ROUNDS) + more)?;
+    let recording = place.path(name);
+    let mut command = agent::command(place)?;
+    command.args(["run", "--listen", "127.0.0.1:0", "--record"]).arg(&recording).arg("--");
+    let psql = postgres.client("psql")?;
+    command.arg(psql.get_program()).args(["-X", "-q", "-d", "postgres", "-f"]).arg(&script);
+    command.envs(psql.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Agent::started(&mut command)?.program.success()?;
     Ok(recording)
 }
 
@@ -75,5 +97,29 @@ fn a_command_that_got_slower_is_found_and_no_other() -> Result {
     assert_eq!(compared(&place, &before, &after, "--fail-above 1.5")?.1, Some(0));
     assert_eq!(compared(&place, &before, &after, "--fail-on-new-errors")?.1, Some(1));
     assert_eq!(compared(&place, &after, &before, "--fail-above 1.1 --fail-on-new-errors")?.1, Some(0), "it got faster");
+    Ok(())
+}
+
+#[test]
+fn a_statement_that_got_slower_is_found_and_no_other() -> Result {
+    let place = Place::new()?;
+    let postgres = Postgres::start()?;
+    for table in ["cards", "readers"] {
+        postgres.sql(&format!("CREATE TABLE {table} (number int)"))?;
+        postgres.sql(&format!("INSERT INTO {table} VALUES (1)"))?;
+    }
+    let before = run_psql(&place, &postgres, "before", 20, "")?;
+    let after = run_psql(&place, &postgres, "after", 25, "SELECT * FROM nothing;\n")?;
+    let (slower, code) = compared(&place, &before, &after, "--fail-above 1.1")?;
+    assert_eq!(told(&slower), ["SELECT cards slower"], "{slower:#}");
+    assert_eq!(code, Some(1));
+    let rows = slower["compared"].as_array().expect("rows");
+    let names: BTreeSet<_> = rows.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["SELECT cards", "SELECT readers", "UPDATE cards"]), "{slower:#}");
+    assert!(rows.iter().all(|row| row["kind"] == "query" && row["a"]["count"] == ROUNDS), "{slower:#}");
+    let ratio = rows[0]["ratio"].as_f64().expect("a ratio");
+    assert!((1.1..1.4).contains(&ratio), "{slower:#}");
+    assert_eq!(slower["errors"][0]["name"], "SELECT nothing");
+    assert_eq!(slower["errors"][0]["state"], "new");
     Ok(())
 }

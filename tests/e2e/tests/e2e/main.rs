@@ -26,6 +26,7 @@ mod openmetrics;
 mod operations;
 mod otlp;
 mod otlp_collectors;
+mod otlp_logs;
 mod package;
 mod phones;
 mod ports;
