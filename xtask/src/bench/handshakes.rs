@@ -31,7 +31,7 @@ enum Way {
 }
 
 /// C-APDUs in the script of a session.
-const APDUS: u32 = 4;
+const APDUS: u32 = 3;
 
 impl Way {
     const fn name(self) -> &'static str {
