@@ -19,6 +19,9 @@ use tracing_subscriber::layer::{Context, Layer};
 /// Lines that wait at most: some hundred kilobytes.
 const MOST: usize = 2048;
 
+/// As many as one message takes.
+pub const BATCH: usize = 512;
+
 /// Where the lines that are sent on come from: what libraries say is for the log alone, and to send what a library says of
 /// sending would have no end.
 const OWN: &str = "cardlink_obs";
@@ -51,6 +54,7 @@ struct Shared {
     waiting: Mutex<VecDeque<Line>>,
     lost: AtomicU64,
     came: Notify,
+    enough: Notify,
 }
 
 impl Lines {
@@ -61,8 +65,12 @@ impl Lines {
             return;
         }
         waiting.push_back(line);
+        let enough = waiting.len() >= BATCH;
         drop(waiting);
         self.0.came.notify_one();
+        if enough {
+            self.0.enough.notify_one();
+        }
     }
 
     /// The oldest, up to so many.
@@ -80,6 +88,11 @@ impl Lines {
     /// Something may have come.
     pub async fn came(&self) {
         self.0.came.notified().await;
+    }
+
+    /// There may be enough for a message.
+    pub async fn enough(&self) {
+        self.0.enough.notified().await;
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Line>> {

@@ -6,7 +6,7 @@ mod file;
 mod lines;
 
 pub use file::LogFile;
-pub use lines::{Line, Lines, Value};
+pub use lines::{BATCH, Line, Lines, Value};
 
 use crate::config::{Log, LogFormat};
 use std::{io, path::PathBuf};

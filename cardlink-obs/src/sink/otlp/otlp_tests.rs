@@ -279,6 +279,18 @@ fn one_that_comes_late_gets_everything() {
 }
 
 #[test]
+fn enough_for_a_message_does_not_wait_for_more() {
+    let collector = Collector::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    let patient = Settings { linger: Duration::from_hours(1), ..settings(collector.address, http()) };
+    let (sender, mut sink, registry) = sender(&patient);
+    commands(&mut sink, 0, 600);
+    until("the first message", || fate(&registry, "sent") >= 512);
+    drop(sink);
+    sender.stop(Duration::from_secs(20));
+    assert_eq!(collector.spans().len(), 600);
+}
+
+#[test]
 fn files_of_tls_are_looked_at_before_anything_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.pem");

@@ -8,6 +8,10 @@ use std::{
 };
 use tokio::sync::Notify;
 
+/// Spans of one message, and spans with their events: some hundred kilobytes.
+const BATCH_SPANS: usize = 512;
+const BATCH_WEIGHT: usize = 4096;
+
 /// Traces that are complete and not sent yet.
 #[derive(Debug)]
 pub struct Queue {
@@ -15,6 +19,8 @@ pub struct Queue {
     most: usize,
     waiting: Mutex<Waiting>,
     came: Notify,
+    /// Enough for a message has come.
+    enough: Notify,
     went: Condvar,
 }
 
@@ -43,7 +49,7 @@ impl Dated {
 
 impl Queue {
     pub fn new(most: usize) -> Self {
-        Self { most, waiting: Mutex::default(), came: Notify::new(), went: Condvar::new() }
+        Self { most, waiting: Mutex::default(), came: Notify::new(), enough: Notify::new(), went: Condvar::new() }
     }
 
     /// Puts a trace in, or gives it back when there is no room.
@@ -68,9 +74,18 @@ impl Queue {
         waiting.weight += weight;
         waiting.spans += trace.trace.len();
         waiting.traces.push_back(trace);
+        let enough = waiting.spans >= BATCH_SPANS || waiting.weight >= BATCH_WEIGHT;
         drop(waiting);
         self.came.notify_one();
+        if enough {
+            self.enough.notify_one();
+        }
         Ok(())
+    }
+
+    /// Whole traces for one message.
+    pub fn take_batch(&self) -> Vec<Dated> {
+        self.take(BATCH_SPANS, BATCH_WEIGHT)
     }
 
     /// Whole traces, up to so many spans, and so many spans and events.
@@ -101,6 +116,11 @@ impl Queue {
     /// Something may have come, or the end.
     pub async fn came(&self) {
         self.came.notified().await;
+    }
+
+    /// There may be enough for a message.
+    pub async fn enough(&self) {
+        self.enough.notified().await;
     }
 
     /// Nothing more comes.

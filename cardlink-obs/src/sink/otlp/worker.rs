@@ -9,7 +9,7 @@ use super::{
     traces::Traces,
 };
 use crate::{
-    logging::Lines,
+    logging::{BATCH, Lines},
     sink::metrics::{Registry, table},
 };
 use std::{
@@ -17,12 +17,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
-
-/// Spans of one message, and spans with their events: some hundred kilobytes.
-const BATCH_SPANS: usize = 512;
-const BATCH_WEIGHT: usize = 4096;
-/// Lines of one message.
-const BATCH_LINES: usize = 512;
 
 /// Pauses after a failure: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -83,7 +77,7 @@ async fn send_traces(
 ) {
     loop {
         let over = queue.is_over();
-        let batch = queue.take(BATCH_SPANS, BATCH_WEIGHT);
+        let batch = queue.take_batch();
         registry.set(&table::OWN_OTLP_QUEUE, &[], queue.spans() as f64);
         if batch.is_empty() {
             if over {
@@ -93,6 +87,7 @@ async fn send_traces(
             // Others may come and go with it.
             tokio::select! {
                 () = tokio::time::sleep(linger) => {}
+                () = queue.enough() => {}
                 _ = by.wait_for(Option::is_some) => {}
             }
             continue;
@@ -177,7 +172,7 @@ async fn send_logs(
 ) {
     loop {
         let stopping = by.borrow().is_some();
-        let batch = lines.take(BATCH_LINES);
+        let batch = lines.take(BATCH);
         let lost = lines.take_lost();
         if lost > 0 {
             registry.add(&table::OWN_OTLP_LINES, &["queue_full"], lost as f64);
@@ -192,6 +187,7 @@ async fn send_logs(
             }
             tokio::select! {
                 () = tokio::time::sleep(linger) => {}
+                () = lines.enough() => {}
                 _ = by.wait_for(Option::is_some) => {}
             }
             continue;
