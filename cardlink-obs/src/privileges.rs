@@ -1,5 +1,6 @@
 //! Lets go of the privileges that are not needed any more once the probes are attached.
 
+use crate::capture::perf_wants_admin;
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
 /// What is still needed, and for what.
@@ -13,11 +14,12 @@ const KEPT: &[(Capability, &str)] = &[
 
 /// Keeps what is needed, drops everything else, for good. Returns the names of what was kept.
 ///
-/// `libraries`: TLS libraries may be probed later, and kernels want `CAP_SYS_ADMIN` for a uprobe. Privileges belong to a
-/// thread: to be called before any other is started.
+/// `libraries`: TLS libraries may be probed later, and kernels want `CAP_SYS_ADMIN` for a uprobe; [some](perf_wants_admin) want it
+/// for a tracepoint, and hooks come and go with what is watched. Privileges belong to a thread: to be called before any other is
+/// started.
 pub fn drop_unneeded(libraries: bool) -> Result<Vec<String>, CapsError> {
     let mut wanted: CapsHashSet = KEPT.iter().map(|(capability, _)| *capability).collect();
-    if libraries {
+    if libraries || perf_wants_admin() {
         wanted.insert(Capability::CAP_SYS_ADMIN);
     }
     let have = caps::read(None, CapSet::Permitted)?;

@@ -3,6 +3,7 @@
 use super::{
     accounts::{self, Account},
     layout::{self, LayoutError},
+    paranoid::perf_wants_admin,
     probes::{Family, PROBES, Probe, Site, Verdict},
     tracefs,
 };
@@ -115,6 +116,10 @@ pub enum LoadError {
         "not permitted to load BPF programs: run as root (sudo), or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
     )]
     NotPermitted,
+    #[error(
+        "not permitted to use tracepoints: kernel.perf_event_paranoid is above 2, where CAP_PERFMON does not do; run with CAP_SYS_ADMIN too, or let the administrator say `sysctl kernel.perf_event_paranoid=2`"
+    )]
+    Paranoid,
     #[error("cannot read the BPF object {path}: {error}", path = .0.display(), error = .1)]
     Object(PathBuf, io::Error),
     #[error("the kernel refused the BPF object: {0}; `cardlink-obs doctor` tells what this kernel lacks")]
@@ -365,6 +370,9 @@ fn load_program(bpf: &mut Ebpf, probe: &'static Probe) -> Result<Attached, LoadE
 fn refuse_if_required(probe: &'static Probe, verdict: &Verdict) -> Result<(), LoadError> {
     let reason = match verdict {
         Verdict::Broken(reason) if lacks_privilege(reason) => return Err(LoadError::NotPermitted),
+        Verdict::Broken(reason) if reason.contains("Permission denied") && perf_wants_admin() => {
+            return Err(LoadError::Paranoid);
+        }
         Verdict::Broken(reason) => reason.clone(),
         Verdict::Unsupported => "this kernel has no such hook".to_owned(),
         Verdict::Ok | Verdict::Standby => return Ok(()),

@@ -100,7 +100,7 @@ impl CliError {
             {
                 2
             }
-            Self::Load(LoadError::NotPermitted) => 77,
+            Self::Load(LoadError::NotPermitted | LoadError::Paranoid) => 77,
             Self::Load(_) | Self::PidNamespace => 69,
             Self::NoSuchProcess(_) => 3,
             Self::Server(ServerError::Listen { .. }) => 4,
@@ -167,6 +167,7 @@ mod tests {
             (RecordingError::Io(file, broken()).into(), 74),
             (CliError::File { what: String::from("the key"), error: broken() }, 74),
             (LoadError::NotPermitted.into(), 77),
+            (LoadError::Paranoid.into(), 77),
             (KeyFileError::Open(PathBuf::from("keys")).into(), 78),
             (ConfigError::Writable(PathBuf::from("config")).into(), 78),
             (ConfigError::Faults(vec![Fault::new(Place::Default, None, "odd")]).into(), 78),

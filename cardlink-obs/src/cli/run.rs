@@ -10,7 +10,7 @@ use crate::{
     agent::{Deserted, Run},
     capture,
     health::{self, Facts, Health},
-    logging::{self, Lines},
+    logging,
     observation::Stamp,
     server,
     service::Manager,
@@ -60,7 +60,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     let loaded = flags::load(&inputs)?;
     let config = loaded.config.clone();
     let otlp = otlp::settings(&loaded)?;
-    let lines = otlp.as_ref().and_then(|settings| settings.logs.as_ref()).map(|_| Lines::default());
+    let lines = otlp.as_ref().and_then(|settings| settings.logs.as_ref()).map(|_| sink_otlp::Lines::default());
     let logging = logging::start(&config.log, lines.clone())?;
     flags::warn_of_strange(&loaded);
     // What may fail comes before the probes are attached, and what needs privileges before they are dropped.

@@ -3,12 +3,13 @@
 //! The BPF programs' diagnostics (`--bpf-log`) come through the `log` facade and end up here too.
 
 mod file;
-mod lines;
 
 pub use file::LogFile;
-pub use lines::{BATCH, Line, Lines, Value};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    sink::otlp::Lines,
+};
 use std::{io, path::PathBuf};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt,

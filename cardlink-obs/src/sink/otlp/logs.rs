@@ -1,12 +1,12 @@
 //! The agent's log to the collector. Its lines are made elsewhere, so this speaks the protocol itself.
 
 use super::{
+    lines::{Line, Value},
     metrics::resource_of,
     settings::{Endpoint, OtlpError, Protocol},
     traces::scope,
     transport::{self, Headers, Http},
 };
-use crate::logging::{Line, Value};
 use opentelemetry_proto::tonic::{
     collector::logs::v1::{
         ExportLogsServiceRequest, ExportLogsServiceResponse, logs_service_client::LogsServiceClient,
@@ -132,8 +132,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::request;
-    use crate::logging::{Line, Value};
+    use super::{Line, Value, request};
     use opentelemetry_proto::tonic::resource::v1::Resource;
     use std::time::{Duration, UNIX_EPOCH};
     use tracing::Level;

@@ -3,6 +3,7 @@
 //! The pipeline's thread makes spans and puts them into a bounded queue; a thread of its own, with its own runtime, sends
 //! them. A collector that is dead, slow, refusing or mute costs a full queue, and what finds no room there is counted.
 
+mod lines;
 mod link;
 mod logs;
 mod metrics;
@@ -13,6 +14,7 @@ mod transport;
 mod trial;
 mod worker;
 
+pub use lines::Lines;
 pub use trial::{Tried, try_out};
 
 pub use settings::{Endpoint, Flags, OtlpError, Protocol, Settings, Signal, TlsFiles, ratio};
@@ -23,10 +25,7 @@ use super::{
     spans::{Omitted, Span, Spans, Trace},
     wall::WallClock,
 };
-use crate::{
-    logging::Lines,
-    observation::{Observation, Stamp},
-};
+use crate::observation::{Observation, Stamp};
 use link::Link;
 use logs::Logs;
 use metrics::Metrics;

@@ -2,6 +2,7 @@
 
 use super::{
     Settings,
+    lines::Line,
     logs::Logs,
     metrics::Metrics,
     queue::Dated,
@@ -10,7 +11,6 @@ use super::{
     traces::Traces,
 };
 use crate::{
-    logging::Line,
     observation::Stamp,
     sink::{
         metrics::{Registry, table},

@@ -1,6 +1,7 @@
 //! The thread that sends. What it waits for, nobody else waits for.
 
 use super::{
+    lines::{BATCH, Lines},
     link::Link,
     logs::Logs,
     metrics::Metrics,
@@ -8,10 +9,7 @@ use super::{
     settings::{Settings, Signal},
     traces::Traces,
 };
-use crate::{
-    logging::{BATCH, Lines},
-    sink::metrics::{Registry, table},
-};
+use crate::sink::metrics::{Registry, table};
 use std::{
     sync::{Arc, mpsc},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
