@@ -34,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
         phase("BPF object", xtask()?.args(["build-ebpf", "--check"]))?,
         phase("fuzz", xtask()?.args(["fuzz", "--seed", "1", "--seconds", &seconds, "--inputs", &inputs]))?,
         phase("stock kernels", with_rebuilt_object(&mut xtask()?).arg("vm"))?,
+        phase("package under systemd", with_rebuilt_object(&mut xtask()?).arg("service"))?,
     ];
     println!("\nPassed so far: {}.", times.join(", "));
     // Last, so that the output ends with the test runner's own summary.

@@ -148,7 +148,7 @@ mod tests {
         let truncated = RecordingError::Truncated { path: file.clone(), events: 1 };
         let version = RecordingError::Version { path: file.clone(), found: 9 };
         let damaged = RecordingError::Damaged { path: file.clone(), events: 1, reason: String::from("odd") };
-        let errors: [(CliError, i32); 32] = [
+        let errors: [(CliError, i32); 33] = [
             (CliError::Usage(String::from("nobody")), 2),
             (CliError::NoSuchProcess(1), 3),
             (listen.into(), 4),

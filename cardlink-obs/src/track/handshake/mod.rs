@@ -277,6 +277,11 @@ impl HandshakeTracker {
         if !self.client_known || (self.is_unsure() && !matches!(ending, Ending::Alert { .. })) {
             return Verdict::Unknown;
         }
+        // That nothing more came is not known of who lost events: the end of the peer's stream may be one of them, and the
+        // close that was seen not the last.
+        if self.incomplete && matches!(ending, Ending::Gave { .. } | Ending::Silent { .. }) {
+            return Verdict::Unknown;
+        }
         let failure = verdict::judge(&verdict::Case {
             role: self.role(),
             progress: &self.progress,
