@@ -28,6 +28,7 @@ check() {
 }
 check "$CARDLINK_OBS_BIN" doctor
 check "$(dirname "$0")/smoke.sh"
+check "$(dirname "$0")/modem_manager.sh"
 check "$(dirname "$0")/usb.sh"
 for scenarios in "$@"; do
     # One at a time: an emulated processor has no time to spare.

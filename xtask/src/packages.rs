@@ -87,12 +87,15 @@ const BENCH: &[(&str, &str)] = &[
 const VM: &[(&str, &str)] = &[
     ("busybox-static", "the first programs in the guest"),
     ("cpio", "packs the guest's initramfs"),
+    ("dbus", "the bus of ModemManager in the guest"),
     ("kmod", "indexes the guest's modules"),
     ("libccid", "drives the guest's card reader"),
+    ("modemmanager", "drives the guest's modem"),
     ("opensc", "speaks to the card in the guest's reader"),
     ("pcscd", "the PC/SC daemon of the guest"),
     ("python3", "compares what the agent told with what the card lived"),
     ("qemu-system-x86", "runs the guest"),
+    ("udev", "tells ModemManager of the guest's modem"),
     ("xz-utils", "the modules of newer kernels are compressed"),
     ("zstd", "packs the guest's initramfs"),
 ];
