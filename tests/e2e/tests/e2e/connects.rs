@@ -174,7 +174,7 @@ fn nobody_answers_and_segments_are_sent_again() -> Result {
     let again = agent.program.line("how much was sent again", |line| line.strip_prefix("again ").map(str::to_owned))?;
     let out = agent.program.out().join("\n");
     ensure!(out.contains("timed out") && out.contains("failed 110"), "{out}");
-    let again: Vec<u64> = again.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let again: Vec<u64> = again.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
     let [given_up, late] = again[..] else { anyhow::bail!("{out}") };
     ensure!(given_up > 0 && late > 0, "{out}");
     let page = agent.until("what was sent again", |page| {
