@@ -160,7 +160,9 @@ impl Log {
                     "database connection failed"
                 );
             }
-            Observation::ConnectFailed(failed) if !failed.other_answered => connect_failed(failed),
+            Observation::ConnectFailed(failed) if !failed.other_answered => {
+                connect_failed(failed, self.correlation(observation));
+            }
             Observation::Test(test) if test.outcome.is_failure() => {
                 let Correlation { trace, span } = self.correlation(observation);
                 let parameters = test.parameters.as_ref().map(|parameters| self.names.parameters(parameters));
@@ -247,7 +249,7 @@ impl Log {
 }
 
 /// A database that cannot be had is worth a warning; of other peers many programs try several, one after the other.
-fn connect_failed(failed: &ConnectFailed) {
+fn connect_failed(failed: &ConnectFailed, Correlation { trace, span }: Correlation) {
     let target = &*failed.process.target;
     let connection = failed.connection.as_ref().map(|connection| connection.number);
     let peer = failed.peer.as_ref().map(ToString::to_string);
@@ -262,6 +264,8 @@ fn connect_failed(failed: &ConnectFailed) {
             reason,
             error,
             seconds,
+            trace_id = trace,
+            span_id = span,
             "no connection to the database: {}",
             failed.reason.sentence()
         ),
@@ -272,6 +276,8 @@ fn connect_failed(failed: &ConnectFailed) {
             reason,
             error,
             seconds,
+            trace_id = trace,
+            span_id = span,
             "no connection: {}",
             failed.reason.sentence()
         ),

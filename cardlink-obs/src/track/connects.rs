@@ -7,8 +7,8 @@ use super::errno::{
     self, EACCES, EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH,
     ENOENT, ENONET, ENOTDIR, EPERM, EPIPE, ETIMEDOUT,
 };
-use crate::observation::{ConnectFailed, ConnectReason, Connection, Observation, PeerAddress, Stamp};
-use std::{borrow::Cow, net::SocketAddr, time::Duration};
+use crate::observation::{ConnectFailed, ConnectReason, Connection, Observation, PeerAddress, Role, Stamp};
+use std::{borrow::Cow, collections::VecDeque, net::SocketAddr, time::Duration};
 
 /// How long a failure waits for the next attempt.
 const NEXT: Duration = Duration::from_millis(250);
@@ -16,6 +16,8 @@ const NEXT: Duration = Duration::from_millis(250);
 const OUTCOME: Duration = Duration::from_mins(3);
 /// Rounds of attempts that are waited for.
 const MOST: usize = 1024;
+/// Attempts that are kept in mind while others are under way beside them.
+const MOST_BEGUN: usize = 256;
 
 /// Sockets that the C library asks by itself, whether there is anybody or not (nscd(8)).
 const ASKED_BY_LIBC: [&str; 2] = ["/var/run/nscd/socket", "/run/nscd/socket"];
@@ -53,6 +55,16 @@ pub const fn is_of_connect(errno: i32) -> bool {
 #[derive(Debug, Default)]
 pub struct Connects {
     rounds: Vec<Round>,
+    /// Connections that were asked for lately.
+    begun: VecDeque<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    number: u64,
+    pid: u32,
+    address: SocketAddr,
+    at: Stamp,
 }
 
 /// Attempts at the addresses of one name, as far as they have failed.
@@ -91,6 +103,7 @@ impl Connects {
         };
         let number = told.connection.as_ref().map(|connection| connection.number);
         let (pid, last) = (told.process.pid, told.at);
+        self.begun.retain(|one| Some(one.number) != number);
         let known = self.rounds.iter().position(|round| match (round.next, number) {
             (Some((next, _)), Some(number)) => next == number,
             _ => round.tid == tid && round.pid() == Some(pid) && round.port() == Some(address.port()),
@@ -109,7 +122,20 @@ impl Connects {
         if self.rounds.len() >= MOST {
             self.rounds.remove(0).tell(None, out);
         }
-        self.rounds.push(Round { tid, failed: vec![Attempt { address, told }], last, next: None });
+        let next = told.connection.as_ref().and_then(|connection| self.beside(connection, address));
+        self.rounds.push(Round { tid, failed: vec![Attempt { address, told }], last, next });
+    }
+
+    /// An attempt at an address of the other family that was begun while this one was under way ("Happy Eyeballs", RFC 8305).
+    fn beside(&self, connection: &Connection, address: SocketAddr) -> Option<(u64, bool)> {
+        let opened = connection.opened?;
+        let found = self.begun.iter().find(|one| {
+            one.pid == connection.process.pid
+                && one.address.port() == address.port()
+                && one.address.is_ipv6() != address.is_ipv6()
+                && one.at > opened
+        });
+        found.map(|one| (one.number, one.address.is_ipv6()))
     }
 
     /// A connection is tried, or has come about.
@@ -125,6 +151,14 @@ impl Connects {
         });
         if let Some(round) = round {
             round.next = Some((connection.number, address.is_ipv6()));
+        }
+        if connection.role == Some(Role::Client)
+            && let Some(at) = connection.opened
+        {
+            if self.begun.len() >= MOST_BEGUN {
+                self.begun.pop_front();
+            }
+            self.begun.push_back(Begun { number: connection.number, pid, address, at });
         }
     }
 
@@ -148,6 +182,7 @@ impl Connects {
 
     /// A process ended.
     pub fn process_ended(&mut self, pid: u32, out: &mut Vec<Observation>) {
+        self.begun.retain(|one| one.pid != pid);
         for round in self.rounds.extract_if(.., |round| round.pid() == Some(pid)) {
             round.tell(None, out);
         }

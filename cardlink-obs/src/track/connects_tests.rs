@@ -115,6 +115,30 @@ fn none_of_the_addresses_answers() {
     assert_eq!(bench.wait(300).told(), ["[::1]:5432", "127.0.0.1:5432"]);
 }
 
+/// Both families are tried at once, and the slower one is given up.
+#[test]
+fn the_attempt_beside_it_answers() {
+    let mut bench = Bench::default();
+    let (six, four) = (bench.begun("[2001:db8::1]:5432"), bench.begun("192.0.2.1:5432"));
+    let given_up = |bench: &mut Bench, connection: &Arc<Connection>| {
+        let peer = connection.peer.clone().expect("an address");
+        bench.failed_on(1, peer, Some(Arc::clone(connection)));
+    };
+    given_up(&mut bench, &six);
+    assert!(bench.wait(1000).told().is_empty());
+    bench.connects.answered(four.number, &mut bench.out);
+    assert_eq!(bench.told(), ["[2001:db8::1]:5432+"]);
+    // Neither answers.
+    let (six, four) = (bench.begun("[2001:db8::1]:5432"), bench.begun("192.0.2.1:5432"));
+    given_up(&mut bench, &six);
+    given_up(&mut bench, &four);
+    assert_eq!(bench.wait(1000).told(), ["[2001:db8::1]:5432", "192.0.2.1:5432"]);
+    // One that was there before is another one's.
+    let (_, six) = (bench.begun("192.0.2.1:5432"), bench.begun("[2001:db8::1]:5432"));
+    given_up(&mut bench, &six);
+    assert_eq!(bench.wait(1000).told(), ["[2001:db8::1]:5432"]);
+}
+
 /// A program that tries again and again until its server is there: only the last round found it.
 #[test]
 fn rounds_are_told_apart() {
