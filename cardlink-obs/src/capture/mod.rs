@@ -330,7 +330,7 @@ impl Capture {
                     handle(lost);
                 }
                 handle(transport);
-                failed.into_iter().chain(closed).for_each(handle);
+                failed.map(|failed| *failed).into_iter().chain(closed).for_each(handle);
                 Step::Done
             }
             Ok(Record::Called { at, enter, pid, tid, number, nested }) => {

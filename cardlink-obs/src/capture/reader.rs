@@ -27,7 +27,7 @@ pub enum Record<'a> {
     /// A TCP connection ends, as far as a descriptor goes: what TCP knew of it, that it had never come about, and the close.
     Ended {
         transport: Event<'a>,
-        failed: Option<Event<'a>>,
+        failed: Option<Box<Event<'a>>>,
         closed: Option<Event<'a>>,
     },
     Forked {
@@ -154,14 +154,8 @@ fn closed(header: &EventHeader, holder: Holder, stream: StreamId) -> Record<'sta
     let round_trip = if measured { u64::from(header.skipped) * 1000 } else { 0 };
     let transport = Event::Transport { at, stream, round_trip, retransmits: header.enter_ns };
     let errno = i32::try_from(header.polled_ns).unwrap_or_default();
-    let failed = (errno != 0 || header.flags & flag::UNANSWERED != 0).then_some(Event::NotConnected {
-        at,
-        enter: 0,
-        holder,
-        tid: header.tid,
-        stream: Some(stream),
-        peer: None,
-        errno,
+    let failed = (errno != 0 || header.flags & flag::UNANSWERED != 0).then(|| {
+        Box::new(Event::NotConnected { at, enter: 0, holder, tid: header.tid, stream: Some(stream), peer: None, errno })
     });
     Record::Ended { transport, failed, closed: Some(closed) }
 }
@@ -182,7 +176,7 @@ fn not_connected(header: &EventHeader, holder: Holder, stream: StreamId, payload
         0 => Record::Event(failed),
         retransmits => {
             let transport = Event::Transport { at, stream, round_trip: 0, retransmits };
-            Record::Ended { transport, failed: Some(failed), closed: None }
+            Record::Ended { transport, failed: Some(Box::new(failed)), closed: None }
         }
     }
 }

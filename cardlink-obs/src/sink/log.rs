@@ -255,8 +255,8 @@ fn connect_failed(failed: &ConnectFailed, Correlation { trace, span }: Correlati
     let peer = failed.peer.as_ref().map(ToString::to_string);
     let (reason, error) = (failed.reason.as_str(), failed.error.as_deref());
     let seconds = failed.took.map(|took| took.as_secs_f64());
-    match failed.database {
-        Some(system) => tracing::warn!(
+    if let Some(system) = failed.database {
+        tracing::warn!(
             target_name = target,
             connection,
             peer,
@@ -268,8 +268,9 @@ fn connect_failed(failed: &ConnectFailed, Correlation { trace, span }: Correlati
             span_id = span,
             "no connection to the database: {}",
             failed.reason.sentence()
-        ),
-        None => tracing::info!(
+        );
+    } else {
+        tracing::info!(
             target_name = target,
             connection,
             peer,
@@ -280,6 +281,6 @@ fn connect_failed(failed: &ConnectFailed, Correlation { trace, span }: Correlati
             span_id = span,
             "no connection: {}",
             failed.reason.sentence()
-        ),
+        );
     }
 }

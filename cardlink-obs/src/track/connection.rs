@@ -37,6 +37,7 @@ impl Default for Settings {
 /// Tells at most one [`Observation::Handshake`], one [`Observation::ConnectionClosed`], and an [`Observation::Incomplete`]
 /// for every loss. Who opens the connection tells [`Observation::ConnectionOpened`].
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that happens once")]
 pub struct ConnectionTracker {
     connection: Arc<Connection>,
     handshake_timeout: Duration,
