@@ -6,8 +6,8 @@ use crate::{
     kernel::File,
     maps::{FDS, POLICY, STREAMS},
     syscall::{
-        EAFNOSUPPORT, EALREADY, EBADF, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, ENOTSOCK, argument, restarted,
-        result,
+        EAFNOSUPPORT, EALREADY, EBADF, ECONNABORTED, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, ENOTSOCK, argument,
+        restarted, result,
     },
     task::{Caller, now},
 };
@@ -48,10 +48,12 @@ pub fn sys_exit_connect(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// It is over, and not for a mistake in the call.
+/// It is over, and not for a mistake in the call. `ECONNABORTED` is the end of an attempt whose failure was asked for before:
+/// the next call makes another one.
 #[inline(always)]
 fn tells_of_the_peer(outcome: i64) -> bool {
-    let goes_on = restarted(outcome) || outcome == EINTR || outcome == EALREADY || outcome == EISCONN;
+    let goes_on =
+        restarted(outcome) || outcome == EINTR || outcome == EALREADY || outcome == EISCONN || outcome == ECONNABORTED;
     let mistaken =
         outcome == EBADF || outcome == EFAULT || outcome == EINVAL || outcome == ENOTSOCK || outcome == EAFNOSUPPORT;
     !goes_on && !mistaken

@@ -17,6 +17,7 @@ pub const EFAULT: i64 = -14;
 pub const EINVAL: i64 = -22;
 pub const ENOTSOCK: i64 = -88;
 pub const EAFNOSUPPORT: i64 = -97;
+pub const ECONNABORTED: i64 = -103;
 pub const EISCONN: i64 = -106;
 pub const EALREADY: i64 = -114;
 pub const EINPROGRESS: i64 = -115;

@@ -104,7 +104,7 @@ const GROUPS: [(&str, &str, &[&str]); 7] = [
     // All others.
     (
         "Targets and processes",
-        "Figures of processes are read from procfs every `--sample-every`, those of connections come as they fail or are closed.",
+        "Figures of processes are read from procfs every `--sample-every`, those of connections come as they fail or are closed; what is open when its program ends is not in them.",
         &[],
     ),
     ("The agent itself", "", &["cardlink_obs_"]),

@@ -277,3 +277,69 @@ fn a_mariadb_that_goes_away() -> Result {
     agent.until(&format!("{wanted:?}"), |page| failures(page) == wanted)?;
     agent.stop().map(drop)
 }
+
+/// Every way in which a program may learn that nobody listens; and one that never asks.
+const WAYS: &str = r"
+import os, select, socket, sys, time
+port = int(sys.argv[1])
+def under_way():
+    s = socket.socket(); s.setblocking(False); s.connect_ex(('127.0.0.1', port))
+    poll = select.poll(); poll.register(s, select.POLLOUT); poll.poll()
+    return s
+def told(how):
+    try: how()
+    except ConnectionRefusedError: print('refused', flush=True)
+def asks(s):
+    error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error: raise OSError(error, os.strerror(error))
+told(lambda: socket.socket().connect(('127.0.0.1', port)))
+told(lambda: asks(under_way()))
+told(lambda: under_way().recv(1))
+told(lambda: under_way().send(b'x'))
+told(lambda: under_way().connect(('127.0.0.1', port)))
+told(lambda: socket.socket(socket.AF_INET6).connect(('::ffff:127.0.0.1', port)))
+# The same socket twice, each with an answer of its own; the call between them (ECONNABORTED) only ends the first.
+again = under_way(); told(lambda: asks(again))
+again.connect_ex(('127.0.0.1', port)); again.connect_ex(('127.0.0.1', port))
+select.select([], [again], []); told(lambda: asks(again))
+under_way().close(); print('refused', flush=True)
+# None of these is one that failed.
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen()
+client = socket.create_connection(server.getsockname(), timeout=5); asks(client); client.close()
+datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); datagram.connect(('127.0.0.1', port)); datagram.send(b'x')
+try: datagram.send(b'x')
+except OSError: pass
+try: socket.socket().connect(('127.0.0.1', 0))
+except OSError: print('refused', flush=True)
+print('done', flush=True)
+while not os.path.exists(sys.argv[2]): time.sleep(0.05)
+";
+
+#[test]
+fn whatever_way_a_program_learns_it() -> Result {
+    let place = Place::new()?;
+    let (port, enough) = (peers::free_port()?, place.path("enough"));
+    let mut run = command(&place)?;
+    run.args(["run", "--listen", "127.0.0.1:0", "--record"]).arg(place.path("recording")).arg("--");
+    run.arg(place::plain_python()?).args(["-c", WAYS, &port.to_string()]).arg(&enough);
+    let mut agent = Agent::started(&mut run)?;
+    agent.program.line("that all is done", |line| (line == "done").then_some(()))?;
+    let refused = agent.program.out().iter().filter(|line| *line == "refused").count() as u64;
+    assert_eq!(refused, 10, "{:?}", agent.program.out());
+    let page = agent.until("all failures", |page| unmade(page).values().sum::<u64>() >= refused)?;
+    assert_eq!(unmade(&page), counts(&[("refused", refused)]));
+    assert!(failures(&page).is_empty(), "no database is expected there");
+    agent.until("the end of all", |page| page.active() == 0)?;
+    agent.balanced()?;
+    std::fs::write(enough, "")?;
+    agent.program.success()?;
+    let told = replayed(&place, &place.path("recording"))?;
+    let failed: Vec<&Value> = trace::of(&told, "connect_failed").collect();
+    ensure!(failed.iter().all(|one| one["error"] == "ECONNREFUSED" && one["duration"].is_number()), "{failed:?}");
+    // Those that the program did not wait for were connections before they failed; none of them is told as one that ended.
+    let outcomes: Vec<&str> =
+        trace::of(&told, "connection_closed").map(|closed| trace::text(closed, "outcome")).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "not_connected").count(), 7, "{outcomes:?}");
+    assert_eq!(outcomes.len(), 8, "{outcomes:?}");
+    Ok(())
+}
