@@ -17,7 +17,9 @@ pub mod kind {
     /// Bytes moved; the payload is what was copied of them.
     pub const DATA: u8 = 2;
     /// A descriptor was closed: `offset` bytes were read and `total` written through its stream. Of TCP, `skipped` is
-    /// the shortest round-trip time that the kernel measured, in microseconds, and `enter_ns` the segments that were sent again.
+    /// the shortest round-trip time that the kernel measured, in microseconds, and `enter_ns` the segments that were sent again;
+    /// where no byte had moved, `polled_ns` is the error that the program had not asked for (an errno), and
+    /// [`crate::flag::UNANSWERED`] may be set.
     pub const CLOSE: u8 = 3;
     /// `close_range`: all descriptors from `fd` to `total` were closed.
     pub const CLOSE_RANGE: u8 = 4;
@@ -54,6 +56,11 @@ pub mod kind {
     pub const USB: u8 = 16;
     /// What tells of test runs: `offset` is one of [`crate::test`].
     pub const TEST: u8 = 18;
+    /// A connection that was asked for did not come about: `total` is the negative errno. Where `connect` says so, the
+    /// payload is the `struct sockaddr` that it was given and `enter_ns` is when it began; where `SO_ERROR` says so, there is
+    /// no payload, and `skipped` is the segments that were sent again. `identity` and `generation` are those of the stream, when
+    /// it had been told of; it ends with this.
+    pub const NOT_CONNECTED: u8 = 19;
     /// What SQLite was asked: `offset` is one of the notes of [`crate::sqlite`], which say what stands where.
     pub const SQLITE: u8 = 17;
 }
@@ -78,6 +85,8 @@ pub mod flag {
     pub const STRANGER: u16 = 1 << 7;
     /// The stream is a tty.
     pub const TTY: u16 = 1 << 8;
+    /// A connection was given up before the peer had answered.
+    pub const UNANSWERED: u16 = 1 << 9;
 }
 
 /// What a descriptor is ([`Descriptor::class`], [`FdRef::class`]).
@@ -555,6 +564,7 @@ pub struct KernelLayout {
     pub sk_local_v4: u32,
     pub sk_peer_v6: u32,
     pub sk_local_v6: u32,
+    pub sk_error: u32,
     /// The shortest round trip of the last minutes, microseconds.
     pub tcp_least_rtt: u32,
     pub tcp_retransmits: u32,
@@ -592,7 +602,7 @@ const _: () = assert!(size_of::<StatementKey>() == 16);
 const _: () = assert!(size_of::<StatementState>() == 32);
 const _: () = assert!(size_of::<SessionKey>() == 16);
 const _: () = assert!(size_of::<SessionState>() == 40);
-const _: () = assert!(size_of::<KernelLayout>() == 32 * 4);
+const _: () = assert!(size_of::<KernelLayout>() == 33 * 4);
 
 #[cfg(feature = "user")]
 mod user {

@@ -93,7 +93,7 @@ fn close_unused(caller: Caller, fd: i32) {
 fn tell(caller: Caller, fd: i32, identity: u64) {
     let mut header = caller.header(kind::CLOSE, fd);
     header.identity = identity;
-    let mut tcp = false;
+    let (mut tcp, mut unused) = (false, false);
     if let Some(state) = STREAMS.get_ptr(&identity) {
         // SAFETY: a map value that is there.
         unsafe {
@@ -101,14 +101,22 @@ fn tell(caller: Caller, fd: i32, identity: u64) {
             header.generation = (*state).generation;
             header.offset = (*state).read_offset;
             header.total = (*state).write_offset as i64;
+            unused = (*state).read_offset == 0 && (*state).write_offset == 0;
         }
     }
     if let Some(file) = File::of(fd) {
-        if tcp && let Some((rtt, retransmits)) = file.tcp_figures() {
-            header.skipped = rtt;
-            header.enter_ns = u64::from(retransmits);
+        let last = file.last_reference();
+        if tcp && let Some(figures) = file.tcp_figures() {
+            header.skipped = figures.rtt;
+            header.enter_ns = u64::from(figures.retransmits);
+            if unused && last {
+                header.polled_ns = figures.error as u64;
+                if figures.unanswered {
+                    header.flags |= flag::UNANSWERED;
+                }
+            }
         }
-        if file.last_reference() {
+        if last {
             header.flags |= flag::LAST_REFERENCE;
             let _ = STREAMS.remove(&identity);
             let _ = POLICY.remove(&identity);

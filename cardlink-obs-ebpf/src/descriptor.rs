@@ -8,12 +8,13 @@ use crate::{
     task::Caller,
     unix,
 };
-use cardlink_obs_common::{Descriptor, FdKey, FdRef, StreamState, class, fate, flag, kind, mode};
+use cardlink_obs_common::{Descriptor, FdKey, FdRef, StreamState, class, fate, flag, how, kind, mode};
 use core::ptr;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
+const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
 /// Devices of usbfs (`USB_DEVICE_MAJOR`).
 const USB_MAJOR: u32 = 189;
@@ -117,7 +118,7 @@ fn first_sight(caller: Caller, fd: i32, how: u8) -> Option<Stream> {
         header.flags |= flag::TTY;
     }
     // What was accepted is new, even where the end of the connection that had this inode before was lost.
-    if how == cardlink_obs_common::how::ACCEPTED || STREAMS.get_ptr(&identity).is_none() {
+    if how == how::ACCEPTED || STREAMS.get_ptr(&identity).is_none() {
         let blank = BLANK_STREAM.get(0)?;
         if STREAMS.insert(&identity, blank, 0).is_err() {
             settle(fate::TABLE_FULL);
@@ -158,7 +159,8 @@ fn socket(file: File, descriptor: &mut Descriptor) -> Option<()> {
     }
     let state: u8 = kernel::read(sk, layout.sk_state)?;
     let peer_port: u16 = kernel::read(sk, layout.sk_peer_port)?;
-    if state == TCP_LISTEN || peer_port == 0 {
+    // One that could not be connected keeps its peer's address.
+    if state == TCP_LISTEN || peer_port == 0 || (state == TCP_CLOSE && descriptor.how == how::SEEN) {
         return None;
     }
     descriptor.class = class::TCP;

@@ -6,10 +6,23 @@ use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const S_IFCHR: u16 = 0o020_000;
+const TCP_SYN_SENT: u8 = 2;
 
 /// An open file of the current process.
 #[derive(Clone, Copy)]
 pub struct File(pub u64);
+
+/// What TCP knows of a connection.
+pub struct TcpFigures {
+    /// The shortest round-trip time, microseconds; all bits set when none was measured.
+    pub rtt: u32,
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// It was asked for, and the peer has not answered.
+    pub unanswered: bool,
+    /// An errno that the program has not asked for yet; 0 for none.
+    pub error: i32,
+}
 
 pub enum Kind {
     Socket,
@@ -74,13 +87,18 @@ impl File {
         count == u64::from(layout.file_count_one)
     }
 
-    /// The shortest round-trip time (microseconds; all bits set when none was measured) and segments sent again, of a file that is a TCP socket.
+    /// What TCP knows, of a file that is a TCP socket.
     #[inline(always)]
-    pub fn tcp_figures(self) -> Option<(u32, u32)> {
+    pub fn tcp_figures(self) -> Option<TcpFigures> {
         let (Kind::Socket, _) = self.kind()? else { return None };
         let layout = LAYOUT.load();
         let (_, sk) = self.sock()?;
-        Some((read(sk, layout.tcp_least_rtt)?, read(sk, layout.tcp_retransmits)?))
+        Some(TcpFigures {
+            rtt: read(sk, layout.tcp_least_rtt)?,
+            retransmits: read(sk, layout.tcp_retransmits)?,
+            unanswered: read::<u8>(sk, layout.sk_state)? == TCP_SYN_SENT,
+            error: read(sk, layout.sk_error)?,
+        })
     }
 
     /// The protocol's side of a socket.

@@ -9,6 +9,7 @@
 mod blind;
 mod bounds;
 mod close;
+mod connect;
 mod descriptor;
 mod duplicate;
 mod emit;

@@ -143,6 +143,7 @@ const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     sk_local_v4: 0,
     sk_peer_v6: 0,
     sk_local_v6: 0,
+    sk_error: 0,
     tcp_least_rtt: 0,
     tcp_retransmits: 0,
     task_exit_live: 0,

@@ -1,8 +1,8 @@
-//! Births of connections: `accept`, `connect`.
+//! Connections that are accepted.
 
 use crate::{
     descriptor::{forget, stream},
-    syscall::{EINPROGRESS, argument, result},
+    syscall::result,
     task::Caller,
 };
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
@@ -28,17 +28,6 @@ fn accepted(ctx: &TracePointContext) -> u32 {
         forget(caller, fd as i32);
         stream(caller, fd as i32, how::ACCEPTED);
         debug!(ctx, "{} accepted descriptor {}", caller.tgid, fd);
-    }
-    0
-}
-
-#[tracepoint]
-pub fn sys_exit_connect(ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
-    let outcome = result(&ctx);
-    if outcome == 0 || outcome == EINPROGRESS {
-        stream(caller, argument::<0>() as i32, how::CONNECTED);
-        debug!(&ctx, "{} connected descriptor {}", caller.tgid, argument::<0>());
     }
     0
 }

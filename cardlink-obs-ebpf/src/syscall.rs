@@ -12,6 +12,14 @@ const RESTART_LAST: i64 = -512;
 
 pub const EAGAIN: i64 = -11;
 pub const EINTR: i64 = -4;
+pub const EBADF: i64 = -9;
+pub const EFAULT: i64 = -14;
+pub const EINVAL: i64 = -22;
+pub const ENOTSOCK: i64 = -88;
+pub const EAFNOSUPPORT: i64 = -97;
+pub const ECONNABORTED: i64 = -103;
+pub const EISCONN: i64 = -106;
+pub const EALREADY: i64 = -114;
 pub const EINPROGRESS: i64 = -115;
 
 /// The result of a call, in a `sys_exit_*` tracepoint.

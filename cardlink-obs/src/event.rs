@@ -393,6 +393,28 @@ pub enum Event<'a> {
         #[serde(borrow)]
         holders: Vec<PortHolder<'a>>,
     },
+    /// A connection that a program asked for did not come about.
+    NotConnected {
+        at: u64,
+        /// When it was asked for; 0 when that is known from the stream, or not at all.
+        enter: u64,
+        holder: Holder,
+        tid: u32,
+        /// Where one had been told of as opened; it ends with this.
+        stream: Option<StreamId>,
+        /// Who was to be at the other end; that of the stream, when it is not said here.
+        peer: Option<Sought>,
+        /// 0: nobody had answered when the program gave up.
+        errno: i32,
+    },
+}
+
+/// Who a program asks for a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sought {
+    Tcp(SocketAddr),
+    /// A unix socket; a name of the abstract namespace starts with `@`.
+    Unix(String),
 }
 
 /// Calls of SQLite. Objects are known by their addresses in the process, results by the codes of `sqlite3.h`.
@@ -497,6 +519,7 @@ impl Event<'_> {
             | Self::PortHeld { at, .. }
             | Self::Peer { at, .. }
             | Self::Reader { at, .. }
+            | Self::NotConnected { at, .. }
             | Self::Tick { now: at } => *at,
             Self::Data(data) => data.call.exit,
             Self::Plain(plain) => plain.call.exit,

@@ -63,6 +63,7 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
         sk_local_v4: at("sock", &["__sk_common", "skc_rcv_saddr"])?,
         sk_peer_v6: at("sock", &["__sk_common", "skc_v6_daddr"])?,
         sk_local_v6: at("sock", &["__sk_common", "skc_v6_rcv_saddr"])?,
+        sk_error: at("sock", &["sk_err"])?,
         // `struct minmax` holds three samples of a time and a value each; the first is the least.
         tcp_least_rtt: at("tcp_sock", &["rtt_min", "s"])? + 4,
         tcp_retransmits: at("tcp_sock", &["total_retrans"])?,

@@ -326,13 +326,13 @@ impl Capture {
                 met.into_iter().for_each(handle);
                 Step::Done
             }
-            Ok(Record::Closed { transport, closed }) => {
+            Ok(Record::Ended { transport, failed, closed }) => {
                 self.received.decoded += 1;
-                if let Some(lost) = self.losses.before(closed.at(), &mut self.ledger) {
+                if let Some(lost) = self.losses.before(transport.at(), &mut self.ledger) {
                     handle(lost);
                 }
                 handle(transport);
-                handle(closed);
+                failed.map(|failed| *failed).into_iter().chain(closed).for_each(handle);
                 Step::Done
             }
             Ok(Record::Called { at, enter, pid, tid, number, nested }) => {

@@ -24,10 +24,11 @@ const AF_INET: u16 = 2;
 pub enum Record<'a> {
     /// Ready to be handed on.
     Event(Event<'a>),
-    /// A descriptor of a TCP connection was closed: what TCP knew of it, and the close.
-    Closed {
+    /// A TCP connection ends, as far as a descriptor goes: what TCP knew of it, that it had never come about, and the close.
+    Ended {
         transport: Event<'a>,
-        closed: Event<'a>,
+        failed: Option<Box<Event<'a>>>,
+        closed: Option<Event<'a>>,
     },
     Forked {
         at: u64,
@@ -101,24 +102,8 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
             }
         }
         kind::DATA => Record::Event(data(&header, holder, stream, call, payload)),
-        kind::CLOSE => {
-            let closed = Event::Closed {
-                at,
-                holder,
-                stream,
-                last: header.flags & flag::LAST_REFERENCE != 0,
-                bytes_read: header.offset,
-                bytes_written: header.total.unsigned_abs(),
-            };
-            if header.skipped == 0 && header.enter_ns == 0 {
-                Record::Event(closed)
-            } else {
-                let measured = header.skipped != u32::MAX;
-                let round_trip = if measured { u64::from(header.skipped) * 1000 } else { 0 };
-                let transport = Event::Transport { at, stream, round_trip, retransmits: header.enter_ns };
-                Record::Closed { transport, closed }
-            }
-        }
+        kind::CLOSE => closed(&header, holder, stream),
+        kind::NOT_CONNECTED => not_connected(&header, holder, stream, payload),
         kind::CLOSE_RANGE => Record::Event(Event::ClosedRange {
             at,
             tgid: header.tgid,
@@ -149,6 +134,51 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
         kind::USB => Record::Event(Event::Usb(transfer(&header, holder, stream, payload))),
         other => return Err(Unreadable::Kind(other)),
     })
+}
+
+/// A descriptor was closed.
+fn closed(header: &EventHeader, holder: Holder, stream: StreamId) -> Record<'static> {
+    let at = header.exit_ns;
+    let closed = Event::Closed {
+        at,
+        holder,
+        stream,
+        last: header.flags & flag::LAST_REFERENCE != 0,
+        bytes_read: header.offset,
+        bytes_written: header.total.unsigned_abs(),
+    };
+    if header.skipped == 0 && header.enter_ns == 0 {
+        return Record::Event(closed);
+    }
+    let measured = header.skipped != u32::MAX;
+    let round_trip = if measured { u64::from(header.skipped) * 1000 } else { 0 };
+    let transport = Event::Transport { at, stream, round_trip, retransmits: header.enter_ns };
+    let errno = i32::try_from(header.polled_ns).unwrap_or_default();
+    let failed = (errno != 0 || header.flags & flag::UNANSWERED != 0).then(|| {
+        Box::new(Event::NotConnected { at, enter: 0, holder, tid: header.tid, stream: Some(stream), peer: None, errno })
+    });
+    Record::Ended { transport, failed, closed: Some(closed) }
+}
+
+/// A connection that was asked for did not come about.
+fn not_connected(header: &EventHeader, holder: Holder, stream: StreamId, payload: &[u8]) -> Record<'static> {
+    let at = header.exit_ns;
+    let failed = Event::NotConnected {
+        at,
+        enter: header.enter_ns,
+        holder,
+        tid: header.tid,
+        stream: (header.identity != 0).then_some(stream),
+        peer: unix::sought(payload),
+        errno: i32::try_from(-header.total).unwrap_or_default(),
+    };
+    match u64::from(header.skipped) {
+        0 => Record::Event(failed),
+        retransmits => {
+            let transport = Event::Transport { at, stream, round_trip: 0, retransmits };
+            Record::Ended { transport, failed: Some(Box::new(failed)), closed: None }
+        }
+    }
 }
 
 /// A transfer of usbfs.

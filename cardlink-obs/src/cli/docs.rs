@@ -102,7 +102,11 @@ const GROUPS: [(&str, &str, &[&str]); 7] = [
     ("AT commands and programs", "", &["cardlink_at_", "cardlink_program_"]),
     ("Databases", "See [databases](databases.md).", &["cardlink_db_"]),
     // All others.
-    ("Targets and processes", "Figures of processes are read from procfs every `--sample-every`.", &[]),
+    (
+        "Targets and processes",
+        "Figures of processes are read from procfs every `--sample-every`, those of connections come as they fail or are closed; what is open when its program ends is not in them.",
+        &[],
+    ),
     ("The agent itself", "", &["cardlink_obs_"]),
 ];
 
@@ -177,7 +181,7 @@ const LABELS: &[(&str, &str)] = &[
     ("check", "Name of the [health check](health.md)."),
     (
         "reason",
-        "Why a connection is not read: `no_key_file`, `no_key_for_identity`, `forward_secrecy`, … ([all](sessions.md#why-not)). Empty when it is. Of databases: the [class of the error](databases.md#errors).",
+        "Why a connection is not read: `no_key_file`, `no_key_for_identity`, `forward_secrecy`, … ([all](sessions.md#why-not)). Empty when it is. Of databases: the [class of the error](databases.md#errors), or why nobody [took the connection](databases.md#connections). Of connections: [why not](troubleshooting.md#it-has-no-connection).",
     ),
     (
         "device_type",

@@ -12,9 +12,9 @@ use crate::{
         probes::Verdict,
         selector::Selectors,
     },
-    config::{Config, LibraryProbes},
+    config::{self, Config, LibraryProbes, checks::Engine},
     keys::{self, KeyFileError},
-    observation::{Stamp, TraceParent},
+    observation::{DatabaseSystem, Stamp, TraceParent},
     pipeline::{Pipeline, PipelineSettings},
     privileges,
     protocol::tls::open::{Keyring, Vault},
@@ -227,8 +227,28 @@ pub fn pipeline_settings(config: &Config, vault: &Arc<Vault>, plaintext: Plainte
         },
         resume_window: sessions.resume_window,
         trigger_window: sessions.trigger_window,
+        databases: databases(config),
         at: AtSettings { command_timeout: config.limits.at_timeout, ..AtSettings::default() },
     }
+}
+
+/// Ports at which databases are expected: as the settings say, and where health checks ask for one.
+fn databases(config: &Config) -> Vec<(u16, DatabaseSystem)> {
+    let (postgresql, mysql) = (&config.databases.postgresql_port, &config.databases.mysql_port);
+    let ports = postgresql.iter().map(|port| (*port, DatabaseSystem::Postgresql));
+    let ports = ports.chain(mysql.iter().map(|port| (*port, DatabaseSystem::Mysql)));
+    let checked = config.health.checks.iter().filter_map(|check| match &check.what {
+        config::What::Database { engine, address, .. } => {
+            let port = address.rsplit_once(':')?.1.parse().ok()?;
+            match engine {
+                Engine::Postgresql => Some((port, DatabaseSystem::Postgresql)),
+                Engine::Mysql => Some((port, DatabaseSystem::Mysql)),
+                Engine::Sqlite => None,
+            }
+        }
+        _ => None,
+    });
+    ports.chain(checked).collect()
 }
 
 /// The names of identities, with aliases of the configuration and the key file.

@@ -38,7 +38,7 @@ use std::{
 pub struct Replayed;
 
 impl Offer for Replayed {
-    const SECTIONS: &'static [&'static str] = &["tracing", "limits", "sessions"];
+    const SECTIONS: &'static [&'static str] = &["tracing", "limits", "sessions", "databases"];
 }
 
 #[derive(Debug, Args)]

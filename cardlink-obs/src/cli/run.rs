@@ -35,7 +35,7 @@ pub struct Served;
 
 impl Offer for Served {
     const SECTIONS: &'static [&'static str] =
-        &["watch", "metrics", "record", "log", "limits", "sessions", "tracing", "kernel"];
+        &["watch", "metrics", "record", "log", "limits", "sessions", "databases", "tracing", "kernel"];
 }
 
 #[derive(Debug, Args)]

@@ -133,7 +133,7 @@ fn whole_number(text: &str) -> Result<u64, String> {
 pub struct Traced;
 
 impl Offer for Traced {
-    const SECTIONS: &'static [&'static str] = &["watch", "log", "limits", "sessions", "kernel"];
+    const SECTIONS: &'static [&'static str] = &["watch", "log", "limits", "sessions", "databases", "kernel"];
     // The log file is the service's.
     const BUT: &'static [&'static str] = &["log-file", "log-max-mib", "log-keep"];
 }

@@ -126,6 +126,7 @@ mod tests {
             lifetime: Duration::from_nanos(1),
             bytes_read: 0,
             bytes_written: 0,
+            retransmits: 0,
             incomplete: false,
             counted_elsewhere: false,
             cause: Cause::default(),

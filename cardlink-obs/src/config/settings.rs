@@ -147,6 +147,11 @@ pub const SECTIONS: &[Section] = &[
         about: "What is inside the connections: keys to read them, and limits of sessions.",
     },
     Section {
+        name: "databases",
+        heading: "Databases",
+        about: "Where databases are expected, so that one that cannot be reached is told as one. Their own ports, and where one was spoken to before, are known.",
+    },
+    Section {
         name: "tracing",
         heading: "Traces and metrics by OTLP",
         about: "Where traces and metrics are sent by OTLP. The standard variables of OpenTelemetry (OTEL_…) go before this file, and after flags.",
@@ -275,6 +280,22 @@ pub const SETTINGS: &[Setting] = &[
     .flag("trigger-window", "TIME")
     .live(),
     setting(
+        "databases.postgresql_port",
+        Kind::List(Element::Number(1, 65535)),
+        "",
+        "PostgreSQL is expected at this TCP port, besides 5432.",
+    )
+    .flag("postgresql-port", "PORT")
+    .live(),
+    setting(
+        "databases.mysql_port",
+        Kind::List(Element::Number(1, 65535)),
+        "",
+        "MySQL or MariaDB is expected at this TCP port, besides 3306.",
+    )
+    .flag("mysql-port", "PORT")
+    .live(),
+    setting(
         "tracing.otlp_endpoint",
         Kind::Maybe(&Kind::Url),
         "",
@@ -400,6 +421,13 @@ pub const SETTINGS: &[Setting] = &[
         "DatabaseConnectionFailure: names of the health checks of databases.",
     )
     .flag("databases", "REGEX"),
+    setting(
+        "alerts.database_failures",
+        Kind::Number(1, 1 << 32),
+        "3",
+        "DatabaseConnectionFailure: connections that failed for one reason.",
+    )
+    .flag("database-failures", "N"),
     setting("alerts.job", Kind::Text, "cardlink-obs", "AgentDown: the name of the job that scrapes the agents.")
         .flag("job", "NAME"),
     setting(

@@ -17,6 +17,7 @@ pub struct Config {
     pub log: Log,
     pub limits: Limits,
     pub sessions: Sessions,
+    pub databases: Databases,
     pub tracing: Tracing,
     pub record: Record,
     pub identities: Identities,
@@ -106,6 +107,14 @@ pub struct Sessions {
     pub trigger_window: Duration,
 }
 
+/// Ports at which databases are expected.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Databases {
+    pub postgresql_port: Vec<u16>,
+    pub mysql_port: Vec<u16>,
+}
+
 /// What is said here; the standard variables of OpenTelemetry say the rest.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +176,7 @@ pub struct Alerts {
     pub session_time: Duration,
     pub events_lost: u64,
     pub databases: Vec<String>,
+    pub database_failures: u64,
     pub job: String,
     pub runbooks: String,
     pub names_prefix: String,

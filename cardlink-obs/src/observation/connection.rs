@@ -78,6 +78,8 @@ pub enum ConnectionOutcome {
     NotTls,
     /// It was under way when the agent came, and no handshake was seen on it.
     Unknown,
+    /// It never came about (and has its own observation).
+    NotConnected,
 }
 
 impl ConnectionOutcome {
@@ -87,6 +89,7 @@ impl ConnectionOutcome {
             Self::NoClientHello => "no_client_hello",
             Self::NotTls => "not_tls",
             Self::Unknown => "unknown",
+            Self::NotConnected => "not_connected",
         }
     }
 }
@@ -104,6 +107,8 @@ pub struct ConnectionClosed {
     /// Bytes that the watched program read and wrote.
     pub bytes_read: u64,
     pub bytes_written: u64,
+    /// Segments that TCP had sent again when it was closed.
+    pub retransmits: u64,
     /// Bytes of this connection were lost on the way to the agent.
     pub incomplete: bool,
     /// The serving end is watched too: the connection is counted there.

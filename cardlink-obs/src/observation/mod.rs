@@ -6,6 +6,7 @@
 mod adb;
 mod at;
 mod cause;
+mod connect;
 mod connection;
 mod database;
 mod device;
@@ -23,6 +24,7 @@ mod trigger;
 pub use adb::{AdbOperation, AdbResult, Chosen, ListedPhone, PhoneList};
 pub use at::{AtCommand, AtResult, AtUnsolicited, Interface, ProgramWait, Tty};
 pub use cause::Cause;
+pub use connect::{ConnectFailed, ConnectReason};
 pub use connection::{Connection, ConnectionClosed, ConnectionOutcome, PeerAddress, Role};
 pub use database::{DatabaseChange, DatabaseConnection, DatabaseError, DatabaseSystem, Query};
 pub use device::{
@@ -108,6 +110,8 @@ pub enum Observation {
     DatabaseConnection(Box<DatabaseConnection>),
     /// A test begins.
     TestStarted(Box<TestStarted>),
+    /// A connection that a program asked for did not come about.
+    ConnectFailed(Box<ConnectFailed>),
 }
 
 /// A loss that a stream noticed.

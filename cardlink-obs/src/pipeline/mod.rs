@@ -1,6 +1,7 @@
 //! From events to observations: streams, decoders and trackers in a row. Deterministic: the same events give the same
 //! observations, live or from a recording.
 
+mod connects;
 mod fuzz;
 mod fuzz_admin;
 mod modems;
@@ -22,10 +23,14 @@ pub use fuzz_admin::fuzz_admin;
 
 use crate::{
     event::{Event, Plain},
-    observation::{Cause, FunctionCall, Incomplete, Observation, Process, Stamp, TraceParent},
+    observation::{Cause, DatabaseSystem, FunctionCall, Incomplete, Observation, Process, Stamp, TraceParent},
     stream::{Assembler, Direction, Entry, Item, Table, Transport},
-    track::{AtSettings, ConnectionSettings, Devices, Functions, Phones, Returned, Sessions, Sqlite, TestRuns},
+    track::{
+        AtSettings, ConnectionSettings, Connects, Devices, Functions, Phones, Places, Returned, Sessions, Sqlite,
+        TestRuns,
+    },
 };
+use connects::Failure;
 use modems::Modems;
 use pairs::Pairs;
 use ports::Ports;
@@ -51,6 +56,8 @@ pub struct PipelineSettings {
     pub resume_window: Duration,
     /// How long after its trigger a session may begin; zero when none is looked for.
     pub trigger_window: Duration,
+    /// Ports at which databases are expected, besides their own.
+    pub databases: Vec<(u16, DatabaseSystem)>,
 }
 
 impl Default for PipelineSettings {
@@ -60,6 +67,7 @@ impl Default for PipelineSettings {
             at: AtSettings::default(),
             resume_window: Duration::from_secs(30),
             trigger_window: Duration::from_mins(1),
+            databases: Vec::new(),
         }
     }
 }
@@ -102,6 +110,8 @@ pub struct Pipeline {
     readers: Readers,
     runs: TestRuns,
     sqlite: Sqlite,
+    connects: Connects,
+    places: Places,
 }
 
 impl Pipeline {
@@ -127,6 +137,8 @@ impl Pipeline {
             readers: Readers::default(),
             runs: TestRuns::default(),
             sqlite: Sqlite::default(),
+            connects: Connects::default(),
+            places: Places::default(),
         }
     }
 
@@ -181,7 +193,7 @@ impl Pipeline {
                 if let Some(entry) = entry {
                     let Entry { assembler, value, .. } = entry;
                     assembler.push(data, &mut |item| value.on(&item, out));
-                    let (news, carries) = (value.news(), value.carries(asks));
+                    let (news, carries, number) = (value.news(), value.carries(asks), value.number());
                     let (found, needs_library) = value
                         .connection()
                         .map_or_else(Default::default, |tracker| (tracker.take_tapped(), tracker.needs_library()));
@@ -195,6 +207,7 @@ impl Pipeline {
                         self.orders.needs_library.push(data.holder.tgid);
                     }
                     tapped(found, data.holder, data.stream, &mut self.tapped);
+                    self.answered(number, out);
                     if let Some((connection, how)) = carries {
                         self.moved((data.holder.tgid, data.call.tid), &connection, data.write, data.call.enter, how);
                     }
@@ -212,6 +225,12 @@ impl Pipeline {
                     call: assembler.call(call),
                     errno: *errno,
                 });
+                let failure = Failure { at: call.exit, enter: 0, holder: *holder, tid: call.tid, errno: *errno };
+                self.failed_late(&failure, *stream, out);
+            }
+            Event::NotConnected { at, enter, holder, tid, stream, peer, errno } => {
+                let failure = Failure { at: *at, enter: *enter, holder: *holder, tid: *tid, errno: *errno };
+                self.not_connected(&failure, *stream, peer.as_ref(), out);
             }
             Event::Shutdown { holder, stream, call } => {
                 self.item(*holder, *stream, *call, out, |assembler, call| Item::Shutdown(assembler.call(call)));
@@ -344,6 +363,7 @@ impl Pipeline {
     /// The agent stops: everything that is open ends here.
     pub fn finish(&mut self, at: u64, out: &mut Vec<Observation>) {
         let before = out.len();
+        self.connects.finish(out);
         for mut ended in self.streams.drain(at) {
             ended.value.finish(Stamp::from_nanos(at), out);
         }
@@ -378,6 +398,7 @@ impl Pipeline {
         self.pairs.tick(now);
         self.serving.tick(now);
         self.runs.tick(Stamp::from_nanos(now));
+        self.connects.tick(Stamp::from_nanos(now), out);
         let item = Item::Tick { now: Stamp::from_nanos(now) };
         for entry in self.streams.iter_mut() {
             entry.value.on(&item, out);

@@ -48,6 +48,7 @@ impl Pipeline {
         self.runs.process_ended(pid, Stamp::from_nanos(at), out);
         let ended = self.streams.process_ended(pid, at);
         self.all_ended(ended, out);
+        self.connects.process_ended(pid, out);
         if let Some(process) = self.processes.remove(&pid) {
             self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
             let mut calls = Vec::new();

@@ -15,6 +15,7 @@ impl Pipeline {
         self.supersede(out, before);
         self.phones.refine(out, before);
         self.count_once(out, before, at);
+        self.place_databases(out, before);
         self.readers.refine(out, before);
         self.count_at_daemon(out, before);
         self.devices_once(out, before);
@@ -108,6 +109,10 @@ impl Pipeline {
                 }
                 Observation::DatabaseConnection(told) => {
                     told.counted_elsewhere = self.elsewhere(told.connection.as_deref());
+                }
+                Observation::ConnectFailed(failed) => {
+                    let began = failed.took.map_or(failed.at, |took| failed.at - took);
+                    failed.cause.test = self.test_of(&failed.process, None, began);
                 }
                 Observation::Finding(finding) => {
                     finding.counted_elsewhere = self.pairs.counted_elsewhere(&finding.connection);

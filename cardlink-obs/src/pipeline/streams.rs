@@ -52,6 +52,7 @@ impl Pipeline {
         if let Some(connection) = made {
             self.connections = number;
             self.pairs.opened(&connection);
+            self.connects.opened(&connection);
             if !matches!(endpoint, Some(Endpoint::Unix { .. })) {
                 out.push(Observation::ConnectionOpened(connection));
             }
@@ -132,6 +133,7 @@ impl Pipeline {
                 closed.incomplete |= ended.assembler.lost();
             }
         }
+        self.answered(ended.value.number(), out);
         self.unbound.ended(ended.id.identity);
         if release {
             self.orders.released.push(ended.id.identity);

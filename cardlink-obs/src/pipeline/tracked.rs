@@ -103,6 +103,15 @@ impl Tracked {
         }
     }
 
+    /// The number of its connection.
+    pub fn number(&self) -> Option<u64> {
+        match &self.tracker {
+            Tracker::Connection(tracker) => Some(tracker.connection().number),
+            Tracker::Local(tracker) => Some(tracker.connection().number),
+            Tracker::At(_) | Tracker::Reader(_) | Tracker::Nothing => None,
+        }
+    }
+
     /// The tracker, when it is that of a connection that may be TLS.
     pub fn connection(&mut self) -> Option<&mut ConnectionTracker> {
         match &mut self.tracker {

@@ -5,7 +5,7 @@ use super::{
     names::Names,
     spans::{Context, Contexts},
 };
-use crate::observation::{DatabaseChange, Observation, SessionStatus, TargetEvent};
+use crate::observation::{ConnectFailed, DatabaseChange, Observation, SessionStatus, TargetEvent};
 
 /// Writes observations as log lines.
 #[derive(Debug)]
@@ -160,6 +160,9 @@ impl Log {
                     "database connection failed"
                 );
             }
+            Observation::ConnectFailed(failed) if !failed.other_answered => {
+                connect_failed(failed, self.correlation(observation));
+            }
             Observation::Test(test) if test.outcome.is_failure() => {
                 let Correlation { trace, span } = self.correlation(observation);
                 let parameters = test.parameters.as_ref().map(|parameters| self.names.parameters(parameters));
@@ -242,5 +245,42 @@ impl Log {
             }
             _ => {}
         }
+    }
+}
+
+/// A database that cannot be had is worth a warning; of other peers many programs try several, one after the other.
+fn connect_failed(failed: &ConnectFailed, Correlation { trace, span }: Correlation) {
+    let target = &*failed.process.target;
+    let connection = failed.connection.as_ref().map(|connection| connection.number);
+    let peer = failed.peer.as_ref().map(ToString::to_string);
+    let (reason, error) = (failed.reason.as_str(), failed.error.as_deref());
+    let seconds = failed.took.map(|took| took.as_secs_f64());
+    if let Some(system) = failed.database {
+        tracing::warn!(
+            target_name = target,
+            connection,
+            peer,
+            system = system.as_str(),
+            reason,
+            error,
+            seconds,
+            trace_id = trace,
+            span_id = span,
+            "no connection to the database: {}",
+            failed.reason.sentence()
+        );
+    } else {
+        tracing::info!(
+            target_name = target,
+            connection,
+            peer,
+            reason,
+            error,
+            seconds,
+            trace_id = trace,
+            span_id = span,
+            "no connection: {}",
+            failed.reason.sentence()
+        );
     }
 }

@@ -37,6 +37,7 @@ impl Default for Settings {
 /// Tells at most one [`Observation::Handshake`], one [`Observation::ConnectionClosed`], and an [`Observation::Incomplete`]
 /// for every loss. Who opens the connection tells [`Observation::ConnectionOpened`].
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that happens once")]
 pub struct ConnectionTracker {
     connection: Arc<Connection>,
     handshake_timeout: Duration,
@@ -48,7 +49,10 @@ pub struct ConnectionTracker {
     told: bool,
     bytes_read: u64,
     bytes_written: u64,
+    retransmits: u64,
     incomplete: bool,
+    /// It did not come about.
+    failed: bool,
     closed: bool,
 }
 
@@ -78,7 +82,9 @@ impl ConnectionTracker {
             told: false,
             bytes_read: 0,
             bytes_written: 0,
+            retransmits: 0,
             incomplete: false,
+            failed: false,
             closed: false,
         }
     }
@@ -100,7 +106,11 @@ impl ConnectionTracker {
                 self.handshake.as_mut().and_then(|handshake| handshake.error(*direction, *call, *errno))
             }
             Item::Shutdown(call) => self.handshake.as_mut().and_then(|handshake| handshake.shutdown(*call)),
-            Item::Polled(_) | Item::Transport(_) => None,
+            Item::Polled(_) => None,
+            Item::Transport(transport) => {
+                self.retransmits = self.retransmits.max(transport.retransmits);
+                None
+            }
             Item::Closed { at } => self.handshake.as_mut().and_then(|handshake| handshake.closed(*at)),
             Item::Tick { now } => self.handshake.as_mut().and_then(|handshake| handshake.tick(*now)),
         };
@@ -223,6 +233,11 @@ impl ConnectionTracker {
             self.opening.lost_start();
         }
         true
+    }
+
+    /// It did not come about. Whether that is news.
+    pub const fn not_connected(&mut self) -> bool {
+        !std::mem::replace(&mut self.failed, true)
     }
 
     /// Says that bytes of it were lost.
@@ -370,6 +385,7 @@ impl ConnectionTracker {
             lifetime: at.since(self.connection.opened.unwrap_or(self.connection.first_seen)),
             bytes_read: self.bytes_read,
             bytes_written: self.bytes_written,
+            retransmits: self.retransmits,
             incomplete: self.incomplete,
             counted_elsewhere: false,
             cause: Cause::default(),
@@ -379,6 +395,7 @@ impl ConnectionTracker {
     fn outcome(&self) -> (ConnectionOutcome, Option<&'static str>) {
         let spoke = self.speaks().unwrap_or_else(|| self.opening.spoke());
         match self.state {
+            _ if self.failed => (ConnectionOutcome::NotConnected, None),
             _ if self.told => (ConnectionOutcome::Handshake, None),
             State::Tls => (ConnectionOutcome::Unknown, None),
             State::NotTls => (ConnectionOutcome::NotTls, Some(spoke)),

@@ -63,6 +63,7 @@ impl Alert {
             ("@SESSION_TIMEOUTS", limits.session_timeouts.to_string()),
             ("@SESSION_TIME", limits.session_time.as_secs_f64().to_string()),
             ("@HANDSHAKE_FAILURES", limits.handshake_failures.to_string()),
+            ("@DATABASE_FAILURES", limits.database_failures.to_string()),
             ("@EVENTS_LOST", limits.events_lost.to_string()),
         ]
         .into_iter()

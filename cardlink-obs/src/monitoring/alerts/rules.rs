@@ -79,13 +79,19 @@ and sum by (instance, target) (increase(cardlink_tls_handshakes_total[@WINDOW]))
         name: "DatabaseConnectionFailure",
         severity: Critical,
         hold: "2m",
-        expr: "cardlink_obs_health_status{check=~\"@DATABASES\"} == 0",
-        summary: "The database does not answer: check {{ $labels.check }}",
-        description: "The health check {{ $labels.check }} of the agent on {{ $labels.instance }} fails.",
-        meaning: "A [health check](health.md) of kind `database` fails. Which checks are of databases is known by their names: `alerts.databases`. Without such a check there is no alert.",
-        causes: "The database is down, does not accept more connections, or cannot be reached from this host.",
+        expr: "\
+min by (instance, check) (cardlink_obs_health_status{check=~\"@DATABASES\"}) == 0
+or sum by (instance, target, db_system, reason) (
+  increase(cardlink_db_connection_failures_total[@WINDOW]) > 0
+  or (cardlink_db_connection_failures_total unless cardlink_db_connection_failures_total offset @WINDOW)
+) >= @DATABASE_FAILURES",
+        summary: "{{ if $labels.check }}The database does not answer: check {{ $labels.check }}{{ else }}{{ $labels.target }} has no connection to {{ $labels.db_system }}: {{ $labels.reason }}{{ end }}",
+        description: "{{ if $labels.check }}The health check {{ $labels.check }} of the agent on {{ $labels.instance }} fails.{{ else }}{{ $value | humanize }} connections of {{ $labels.target }} on {{ $labels.instance }} were not made or were ended: {{ $labels.reason }}.{{ end }}",
+        meaning: "So many connections to a database failed in the window, for one reason ([which](databases.md#connections)); a failure counts also when it is the first that was ever seen. Or a [health check](health.md) of kind `database` fails: which checks are of databases is known by their names, `alerts.databases`.",
+        causes: "The database is down (`refused`, `no_socket`), does not accept more connections (`too_many_connections`), does not let the program in (`authentication`), or cannot be reached from this host (`timeout`, `unreachable`).",
         steps: &[
-            "`cardlink-obs health --verbose` has the check's message.",
+            "`cardlink-obs trace --failed` says of each attempt whom it asked, what came back and after how long.",
+            "`cardlink-obs health --verbose` has a check's message.",
             "Try the same from this host with the database's own client.",
             "A server that only waits for its database shows in *Who was slow* of the dashboard *OTA overview*.",
         ],

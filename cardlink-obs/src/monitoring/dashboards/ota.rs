@@ -171,6 +171,25 @@ pub const DASHBOARD: Dashboard = Dashboard {
         .about("Bytes that really went to or came from storage."),
         panel(Lines, "Uptime", Unit::Seconds, 8, &[q("max by (target) (cardlink_uptime_seconds{@T})", "{{target}}")])
             .about("Age of the target's oldest process: a drop is a restart."),
+        panel(
+            Lines,
+            "TCP segments sent again",
+            Unit::PerSecond,
+            8,
+            &[q("sum by (target) (rate(cardlink_process_tcp_retransmits_total{@T}[$__rate_interval]))", "{{target}}")],
+        )
+        .about("Of connections that were closed: what they had to send again is the network's doing, or the peer's."),
+        panel(
+            Lines,
+            "Connections that the targets did not get",
+            Unit::PerSecond,
+            8,
+            &[q(
+                "sum by (target, reason) (rate(cardlink_connect_failures_total{@T}[$__rate_interval]))",
+                "{{target}} {{reason}}",
+            )],
+        )
+        .about("Asked for, and not taken: `refused` and `no_socket` if nobody listens, `timeout` if nobody answers."),
         row("Database"),
         panel(
             Lines,
@@ -206,7 +225,7 @@ pub const DASHBOARD: Dashboard = Dashboard {
             8,
             &[q("sum by (reason) (rate(cardlink_db_connection_failures_total{@T}[$__rate_interval]))", "{{reason}}")],
         )
-        .about("Refused, or ended by the server, by the class of the error."),
+        .about("Taken by nobody, or refused or ended by the server."),
         panel(
             Lines,
             "What pools hold",

@@ -1,6 +1,7 @@
 //! Events in, observations out: sessions across connections, and connections from the wire.
 
 mod causes;
+mod connects;
 mod property;
 mod sessions;
 

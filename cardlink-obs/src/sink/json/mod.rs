@@ -1,6 +1,7 @@
 //! Observations as JSON, one object a line. `docs/trace.md` describes the fields.
 
 mod adb;
+mod connect;
 mod database;
 mod device;
 mod session;
@@ -66,6 +67,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
                 "lifetime": seconds(closed.lifetime),
                 "bytes_read": closed.bytes_read,
                 "bytes_written": closed.bytes_written,
+                "retransmits": closed.retransmits,
                 "incomplete": closed.incomplete,
                 "counted_elsewhere": closed.counted_elsewhere,
             }),
@@ -170,6 +172,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
             "bytes": incomplete.bytes,
         }),
         Observation::Query(query) => database::query(query, clock),
+        Observation::ConnectFailed(failed) => connect::failed(failed, clock),
         Observation::DatabaseConnection(told) => database::connection(told, clock),
         Observation::Blind(blind) => with(
             json!({"type": "blind", "time": clock.iso(blind.at), "way": blind.way.as_str()}),

@@ -1,7 +1,7 @@
 //! Metrics of databases: statements, and connections to them.
 
 use super::{bounded::Bounded, registry::Registry, table};
-use crate::observation::{DatabaseChange, DatabaseConnection, Query, Role};
+use crate::observation::{ConnectReason, DatabaseChange, DatabaseConnection, DatabaseSystem, Query, Role};
 use std::collections::{HashMap, HashSet};
 
 /// Tables that get series of their own.
@@ -9,6 +9,8 @@ const MAX_TABLES: usize = 100;
 
 /// Reasons that are announced at 0.
 const REASONS: [&str; 5] = ["authentication", "lost", "refused", "shutdown", "too_many_connections"];
+/// Those of servers, too.
+const SERVER_REASONS: [&str; 3] = ["no_socket", "timeout", "unreachable"];
 
 /// A connection that the gauges count.
 #[derive(Debug)]
@@ -47,7 +49,8 @@ impl Databases {
         if !self.announced.insert((target.to_owned(), system)) {
             return;
         }
-        for reason in REASONS {
+        let more: &[&str] = if system == DatabaseSystem::Sqlite.as_str() { &[] } else { &SERVER_REASONS };
+        for reason in REASONS.iter().chain(more).copied() {
             registry.add(&table::DB_CONNECTION_FAILURES, &[target, system, reason], 0.0);
         }
         registry.shift(&table::DB_CONNECTIONS_ACTIVE, &[target, system], 0.0);
@@ -112,6 +115,12 @@ impl Databases {
                 }
             }
         }
+    }
+
+    /// Nobody took the connection.
+    pub fn unreached(&mut self, system: DatabaseSystem, reason: ConnectReason, target: &str, registry: &Registry) {
+        self.announce(target, system.as_str(), registry);
+        registry.increment(&table::DB_CONNECTION_FAILURES, &[target, system.as_str(), reason.as_str()]);
     }
 
     fn opened(&mut self, number: u64, told: &DatabaseConnection, target: &str, registry: &Registry) {

@@ -18,8 +18,8 @@ pub use registry::Registry;
 
 use super::{Sink, names::Names};
 use crate::observation::{
-    AtCommand, ConnectionClosed, ConnectionOutcome, DeviceType, FailureReason, Handshake, Observation, ProgramWait,
-    Side, TargetChange, TargetEvent, TriggerType,
+    AtCommand, ConnectFailed, ConnectReason, ConnectionClosed, ConnectionOutcome, DeviceType, FailureReason, Handshake,
+    Observation, ProgramWait, Side, TargetChange, TargetEvent, TriggerType,
 };
 use apdus::Apdus;
 use bounded::Bounded;
@@ -115,6 +115,10 @@ impl Metrics {
             registry.announce(&table::TLS_HANDSHAKE_PHASE, &[target, phase]);
         }
         registry.announce(&table::TLS_CONNECTION_DURATION, &[target]);
+        for reason in ConnectReason::ALL {
+            registry.add(&table::CONNECT_FAILURES, &[target, reason.as_str()], 0.0);
+        }
+        registry.add(&table::PROCESS_RETRANSMITS, &[target], 0.0);
         self.announce_suite(target, "");
     }
 
@@ -165,12 +169,25 @@ impl Metrics {
     fn closed(&mut self, closed: &ConnectionClosed) {
         let target = self.target(&closed.connection.process.target);
         self.registry.shift(&table::TLS_CONNECTIONS_ACTIVE, &[&target], -1.0);
-        if closed.counted_elsewhere {
+        // Each end sends its own.
+        self.registry.add(&table::PROCESS_RETRANSMITS, &[&target], closed.retransmits as f64);
+        if closed.counted_elsewhere || closed.outcome == ConnectionOutcome::NotConnected {
             return;
         }
         self.registry.increment(&table::TLS_CONNECTIONS, &[&target, closed.outcome.as_str()]);
         if closed.outcome == ConnectionOutcome::Handshake {
             self.registry.observe(&table::TLS_CONNECTION_DURATION, &[&target], closed.lifetime.as_secs_f64());
+        }
+    }
+
+    fn connect_failed(&mut self, failed: &ConnectFailed) {
+        let target = self.target(&failed.process.target);
+        if failed.other_answered {
+            return;
+        }
+        self.registry.increment(&table::CONNECT_FAILURES, &[&target, failed.reason.as_str()]);
+        if let Some(system) = failed.database {
+            self.databases.unreached(system, failed.reason, &target, &self.registry);
         }
     }
 
@@ -268,6 +285,7 @@ impl Sink for Metrics {
                 let target = self.target(&told.process.target);
                 self.databases.connection(told, &target, &self.registry);
             }
+            Observation::ConnectFailed(failed) => self.connect_failed(failed),
             Observation::ProgramWait(wait) => self.program_wait(wait),
             Observation::Test(test) => {
                 let target = self.target(&test.process.target);

@@ -59,6 +59,8 @@ metrics! {
         "Ends of TCP connections that the target holds open.";
     TLS_CONNECTION_DURATION: Kind::Histogram(SESSION_BUCKETS), "cardlink_tls_connection_duration_seconds" ["target"]
         "From open to close of connections on which a TLS handshake was seen.";
+    CONNECT_FAILURES: Kind::Counter, "cardlink_connect_failures_total" ["target", "reason"]
+        "Connections (TCP, unix sockets) that the target asked for and did not get, by reason.";
     PLAINTEXT: Kind::Counter, "cardlink_tls_plaintext_total" ["target", "way", "reason"]
         "Connections by the way in which their plaintext is read (none: it is not), and why not.";
     SESSIONS_ACTIVE: Kind::Gauge, "cardlink_sessions_active" ["target", "device_type"]
@@ -103,7 +105,7 @@ metrics! {
     DB_CONNECTIONS_ACTIVE: Kind::Gauge, "cardlink_db_connections_active" ["target", "db_system"]
         "Connections to databases that are ready for use; one that is watched at both ends is counted at the server's.";
     DB_CONNECTION_FAILURES: Kind::Counter, "cardlink_db_connection_failures_total" ["target", "db_system", "reason"]
-        "Connections to databases that were refused, or that the server ended, by the class of the error.";
+        "Connections to databases that nobody took, or that the server refused or ended, by reason.";
     DB_QUERIES: Kind::Counter, "cardlink_db_queries_total" ["target", "db_system", "query_type", "table", "result"]
         "Statements, by what they do, the first table that they name, and ok or the class of the error.";
     DB_QUERY_DURATION: Kind::Histogram(QUERY_BUCKETS), "cardlink_db_query_duration_seconds"
@@ -139,6 +141,8 @@ metrics! {
         "Context switches of the target's processes: voluntary (it waited) and involuntary (it was interrupted).";
     PROCESS_IO: Kind::Counter, "cardlink_process_io_bytes_total" ["target", "direction"]
         "Bytes that the target's processes really read from or wrote to storage.";
+    PROCESS_RETRANSMITS: Kind::Counter, "cardlink_process_tcp_retransmits_total" ["target"]
+        "TCP segments that the target's connections sent again; of each connection when it is closed.";
     UPTIME: Kind::Gauge, "cardlink_uptime_seconds" ["target"]
         "Age of the target's oldest process.";
     TARGET_PROCESSES: Kind::Gauge, "cardlink_target_processes" ["target"]

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::observation::{
-    DatabaseSystem, Query, Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestStarted,
+    ConnectFailed, ConnectReason, DatabaseSystem, PeerAddress, Query, Test, TestKey, TestOutcome, TestParameters,
+    TestPhases, TestSource, TestStarted,
 };
+use std::borrow::Cow;
 
 fn query(session: Option<u64>, from: u64) -> Query {
     Query {
@@ -102,6 +104,7 @@ fn in_test(mut observation: Observation, test: TestKey) -> Observation {
         Observation::AtCommand(command) => command.cause.test = Some(test),
         Observation::Query(query) => query.cause.test = Some(test),
         Observation::ConnectionClosed(closed) => closed.cause.test = Some(test),
+        Observation::ConnectFailed(failed) => failed.cause.test = Some(test),
         _ => {}
     }
     observation
@@ -292,4 +295,51 @@ fn tests_that_never_end_keep_little() {
     assert_eq!(omitted.no_room + omitted.sampled_out + spans.held() as u64, 200_000);
     spans.finish(&mut out);
     assert_eq!((out.len(), spans.held()), (0, 0));
+}
+
+fn not_connected(session: Option<u64>, database: Option<DatabaseSystem>, at_millis: u64) -> Observation {
+    Observation::ConnectFailed(Box::new(ConnectFailed {
+        at: at(at_millis),
+        process: process(),
+        connection: None,
+        peer: Some(PeerAddress::Ip(([127, 0, 0, 1], 5432).into())),
+        reason: ConnectReason::Refused,
+        error: Some(Cow::Borrowed("ECONNREFUSED")),
+        took: Some(ms(2)),
+        database,
+        other_answered: false,
+        cause: Cause { session, test: None },
+    }))
+}
+
+#[test]
+fn a_connection_that_is_not_to_be_had_has_a_span_where_that_matters() {
+    let missed = Some(DatabaseSystem::Postgresql);
+    let mut observations = one_session(&connection(1));
+    observations.insert(3, not_connected(Some(1), None, 49));
+    observations.push(not_connected(None, missed, 200));
+    // Nobody's database, in no session.
+    observations.push(not_connected(None, None, 210));
+    let traces = all(&observations);
+    let session = vec!["session", "tls.handshake", "POST /lab", "connect", "script", "POST /lab"];
+    assert_eq!(names(&traces), [session, vec!["connect"]]);
+    let span = &traces[1][0];
+    assert!(span.failed() && span.start == at(198) && span.end == at(200));
+    let attribute = |name: &str| {
+        span.attributes
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value_shown(value))
+            .unwrap_or_default()
+    };
+    assert_eq!(attribute("error.type"), "ECONNREFUSED");
+    assert_eq!(attribute("db.system.name"), "postgresql");
+    assert_eq!(attribute("server.address"), "127.0.0.1");
+    // In a test it is the test's.
+    let observations =
+        [begins(5, 0, None), in_test(not_connected(None, None, 20), key(5, 0)), ends(5, 0, 300, TestOutcome::Passed)];
+    let traces = all(&observations);
+    let [connect, test] = traces.as_slice() else { panic!("{:?}", names(&traces)) };
+    assert_eq!(connect[0].parent.map(|parent| parent.span), Some(test[0].context.span));
+    assert_eq!(connect[0].context.trace, test[0].context.trace);
 }

@@ -6,8 +6,8 @@ use super::{
     span::{Context, Parent, SpanId, TraceId},
 };
 use crate::observation::{
-    AdbOperation, AtCommand, Carrier, Connection, DeviceApdu, Exchange, FunctionCall, Handshake, Observation, Query,
-    Session, SessionOpened, Stamp, TargetEvent, TestKey, TestStarted, TraceParent, Trigger, Tty,
+    AdbOperation, AtCommand, Carrier, ConnectFailed, Connection, DeviceApdu, Exchange, FunctionCall, Handshake,
+    Observation, Query, Session, SessionOpened, Stamp, TargetEvent, TestKey, TestStarted, TraceParent, Trigger, Tty,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -143,6 +143,7 @@ impl Contexts {
             Observation::Function(call) => self.function(call).context,
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu).context,
             Observation::Query(query) => self.query(query).context,
+            Observation::ConnectFailed(failed) if self.has_span(failed) => self.connect_failed(failed).context,
             Observation::AdbOperation(one) => self.adb_operation(one).context,
             Observation::Test(test) => self.test(test.key()?).context,
             _ => return None,
@@ -273,6 +274,21 @@ impl Contexts {
         let pid = query.process.pid;
         let what = [first_seen, number, u64::from(pid), query.number, query.start.as_nanos()];
         self.in_session(self.root(pid, query.cause.test, self.ids.alone("query", &what)), query.cause.session)
+    }
+
+    /// Programs that try again and again would fill the traces: one is made where a database is missed, or within something.
+    pub fn has_span(&self, failed: &ConnectFailed) -> bool {
+        let cause = failed.cause;
+        let within = cause.test.is_some() || cause.session.is_some_and(|number| self.session(number).is_some());
+        let wanted = failed.database.is_some() || within || self.environment.contains_key(&failed.process.pid);
+        wanted && !failed.other_answered
+    }
+
+    pub fn connect_failed(&self, failed: &ConnectFailed) -> Root {
+        let pid = failed.process.pid;
+        let peer = failed.peer.as_ref().map(ToString::to_string).unwrap_or_default();
+        let what = [number_of(&peer), u64::from(pid), failed.at.as_nanos()];
+        self.in_session(self.root(pid, failed.cause.test, self.ids.alone("connect", &what)), failed.cause.session)
     }
 
     /// In the trace of a session, when that is open.

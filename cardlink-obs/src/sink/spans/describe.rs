@@ -36,6 +36,12 @@ pub(super) fn connection(connection: &Connection, into: &mut Attributes) {
     into.put("process.executable.name", connection.process.comm.to_string());
 }
 
+/// A server that the process asked, where there is no connection.
+pub(super) fn peer(of: Option<&PeerAddress>, into: &mut Attributes) {
+    address(of, "server.address", "server.port", into);
+    address(of, "network.peer.address", "network.peer.port", into);
+}
+
 fn address(of: Option<&PeerAddress>, name: &'static str, port: &'static str, into: &mut Attributes) {
     match of {
         Some(PeerAddress::Ip(address)) => {

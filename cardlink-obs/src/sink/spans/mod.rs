@@ -3,6 +3,7 @@
 //! The spans of a session are held until it ends, since only then it is known whether it failed, how long it took, and
 //! whose trace it belongs to. What is held is bounded; what finds no room is counted. `docs/traces.md` describes the spans.
 
+mod connect;
 mod contexts;
 mod database;
 mod describe;
@@ -21,8 +22,8 @@ pub use span::{Attributes, Context, Kind, MOST_EVENTS, Parent, Span, SpanEvent, 
 
 use super::names::Names;
 use crate::observation::{
-    AdbOperation, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, FunctionCall, Handshake,
-    Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey, TestStarted,
+    AdbOperation, AtCommand, ConnectFailed, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, FunctionCall,
+    Handshake, Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey, TestStarted,
 };
 use in_tests::InTests;
 use std::{
@@ -138,6 +139,7 @@ impl Spans {
             Observation::Function(call) => self.function(call, out),
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu, out),
             Observation::Query(query) => self.query(query, out),
+            Observation::ConnectFailed(failed) => self.connect_failed(failed, out),
             Observation::TestStarted(started) => self.test_started(started),
             Observation::Test(test) => self.test(test, out),
             Observation::AdbOperation(one) => self.adb_operation(one, out),
@@ -406,6 +408,20 @@ impl Spans {
         let root = self.contexts.query(query);
         let mut span = database::query(query, root.context);
         if let Some(session) = query.cause.session.filter(|session| self.sessions.contains_key(session)) {
+            self.hold(session, span);
+            return;
+        }
+        span.parent = root.above();
+        self.judge(vec![span], &root, out);
+    }
+
+    fn connect_failed(&mut self, failed: &ConnectFailed, out: &mut Vec<Trace>) {
+        if !self.contexts.has_span(failed) {
+            return;
+        }
+        let root = self.contexts.connect_failed(failed);
+        let mut span = connect::failed(failed, root.context);
+        if let Some(session) = failed.cause.session.filter(|session| self.sessions.contains_key(session)) {
             self.hold(session, span);
             return;
         }

@@ -198,6 +198,7 @@ fn closed(connection: &Arc<Connection>, millis: u64) -> Observation {
         lifetime: ms(millis),
         bytes_read: 1,
         bytes_written: 2,
+        retransmits: 0,
         incomplete: false,
         counted_elsewhere: false,
         cause: Cause::default(),

@@ -1,6 +1,7 @@
 //! The live view for people: the `strace` of this field.
 
 mod adb;
+mod connect;
 mod database;
 mod device;
 mod function;
@@ -10,11 +11,12 @@ mod test;
 use super::{Sink, names::Names, wall::WallClock};
 use crate::observation::{
     AtCommand, AtResult, AtUnsolicited, Blind, Call, Connection, ConnectionClosed, ConnectionOutcome, DatabaseChange,
-    Handshake, Observation, Phases, Process, ProgramWait, Role, SessionStatus, Stamp, TargetChange, TargetEvent,
-    Trigger, Tty,
+    Handshake, Observation, PeerAddress, Phases, Process, ProgramWait, Role, SessionStatus, Stamp, TargetChange,
+    TargetEvent, Trigger, Tty,
 };
 use crate::protocol::tls::is_signal;
 use crate::track::dialogue::KINDS;
+use crate::words::counted;
 use anstyle::{AnsiColor, Style};
 use std::{
     io::{self, Write},
@@ -57,10 +59,13 @@ impl Filter {
     }
 
     fn wants_connection(&self, connection: &Connection) -> bool {
-        self.connection.is_none_or(|number| number == connection.number)
-            && self.peer.as_ref().is_none_or(|peer| {
-                connection.peer.as_ref().is_some_and(|address| address.to_string().starts_with(peer.as_str()))
-            })
+        self.connection.is_none_or(|number| number == connection.number) && self.wants_peer(connection.peer.as_ref())
+    }
+
+    fn wants_peer(&self, address: Option<&PeerAddress>) -> bool {
+        self.peer
+            .as_ref()
+            .is_none_or(|peer| address.is_some_and(|address| address.to_string().starts_with(peer.as_str())))
     }
 
     fn wants_maybe(&self, connection: Option<&Connection>) -> bool {
@@ -140,6 +145,13 @@ impl Filter {
                     && self.slower.is_none()
                     && (!self.failed || matches!(told.change, DatabaseChange::Failed(_)))
             }
+            Observation::ConnectFailed(failed) => {
+                let peer = failed.peer.as_ref();
+                let number = failed.connection.as_ref().map(|connection| connection.number);
+                self.connection.is_none_or(|wanted| number == Some(wanted))
+                    && self.wants_peer(peer)
+                    && self.wants(!failed.other_answered, failed.took.unwrap_or_default())
+            }
             Observation::Incomplete(_) | Observation::Blind(_) => true,
             Observation::DeviceApdu(apdu) => {
                 self.wants_maybe(apdu.connection.as_deref()) && self.wants(device::has_failed(apdu), apdu.duration())
@@ -214,6 +226,7 @@ impl<W: Write> Text<W> {
             Observation::DeviceFinding(finding) => self.device_finding(finding),
             Observation::Query(query) => self.query(query),
             Observation::DatabaseConnection(told) => self.database(told),
+            Observation::ConnectFailed(failed) => self.connect_failed(failed),
             Observation::AdbOperation(one) => self.adb_operation(one),
             Observation::PhoneList(list) if self.filter.all => self.phones(list),
             Observation::Incomplete(incomplete) => {
@@ -308,6 +321,8 @@ impl<W: Write> Text<W> {
         let what = match closed.outcome {
             ConnectionOutcome::Handshake | ConnectionOutcome::Unknown if !self.filter.all => return Ok(()),
             ConnectionOutcome::Handshake | ConnectionOutcome::Unknown => String::from("closed"),
+            // Its failure was told.
+            ConnectionOutcome::NotConnected => return Ok(()),
             ConnectionOutcome::NotTls if !self.filter.all && closed.spoke.is_some_and(is_followed) => return Ok(()),
             ConnectionOutcome::NoClientHello => {
                 String::from("closed without a ClientHello: the bearer was up, the peer said nothing")
@@ -318,9 +333,13 @@ impl<W: Write> Text<W> {
         };
         self.connection_heading(closed.at, &closed.connection)?;
         let lifetime = duration(closed.lifetime);
+        let again = match closed.retransmits {
+            0 => String::new(),
+            segments => format!(", {} sent again", counted(segments, "segment", "segments")),
+        };
         writeln!(
             self.out,
-            "  TCP   {what}   {DIM}{lifetime}, {} B read, {} B written{DIM:#}",
+            "  TCP   {what}   {DIM}{lifetime}, {} B read, {} B written{again}{DIM:#}",
             closed.bytes_read, closed.bytes_written
         )
     }

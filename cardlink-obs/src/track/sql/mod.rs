@@ -4,6 +4,7 @@
 //! [`Speech`](wire::Speech): it pairs requests with results, and nothing else.
 
 mod mysql;
+mod places;
 mod postgres;
 #[cfg(test)]
 mod talk;
@@ -14,6 +15,7 @@ mod wire;
 
 pub(super) use mysql::MYSQL;
 pub use mysql::fuzz as fuzz_mysql;
+pub use places::Places;
 pub(super) use postgres::POSTGRES;
 pub use postgres::fuzz as fuzz_postgres;
 use teller::{Asked, Ending, Part, Teller};
