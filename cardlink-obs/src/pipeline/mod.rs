@@ -24,7 +24,9 @@ use crate::{
     event::{Event, Plain},
     observation::{Cause, FunctionCall, Incomplete, Observation, Process, Stamp, TraceParent},
     stream::{Assembler, Direction, Entry, Item, Table, Transport},
-    track::{AtSettings, ConnectionSettings, Devices, Functions, Phones, Returned, Sessions, Sqlite, TestRuns},
+    track::{
+        AdbRuns, AtSettings, ConnectionSettings, Devices, Functions, Phones, Returned, Sessions, Sqlite, TestRuns,
+    },
 };
 use modems::Modems;
 use pairs::Pairs;
@@ -93,6 +95,7 @@ pub struct Pipeline {
     devices: Devices,
     sessions: Sessions,
     phones: Phones,
+    adb_runs: AdbRuns,
     tapped: Vec<Event<'static>>,
     unbound: Unbound,
     serving: Serving,
@@ -118,6 +121,7 @@ impl Pipeline {
             pairs: Pairs::default(),
             devices: Devices::default(),
             phones: Phones::default(),
+            adb_runs: AdbRuns::default(),
             tapped: Vec::new(),
             unbound: Unbound::default(),
             serving: Serving::default(),
@@ -300,6 +304,8 @@ impl Pipeline {
                     entry.value.transferred(transfer, out);
                 }
             }
+            Event::Line { at, holder, stream, settings } => self.line_set(*at, *holder, *stream, *settings, out),
+            Event::Program { at, pid, note } => self.program(*at, *pid, note),
             Event::PortHeld { path, holders, .. } => self.ports.held(path, holders),
             Event::TraceContext { pid, parent, .. } => {
                 self.trace_parent = parent.parse().ok().map(|parent| (*pid, parent));

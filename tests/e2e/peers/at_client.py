@@ -9,10 +9,13 @@ A step is a command line to send, of which the answer is read; or
   HASTY=SECONDS:LINE  sends a line, reads for so long, and goes on whether it was answered or not
   RAW=TEXT        writes this, as it is
   LISTEN=SECONDS  only reads
+  LINE=BAUD,BITS,PARITY,STOP,FLOW  sets how characters go over the line; FLOW is hard, soft or none
+  STTY            says what stty has to say of the port
   GO              waits for a line on standard input
 At the end it closes the port, says `done` and waits for a line on standard input.
 """
 
+import subprocess
 import sys
 import time
 
@@ -72,6 +75,15 @@ def step(port, what):
         read_for(port, float(limit))
     elif name == "RAW":
         port.write(value.encode())
+    elif name == "LINE":
+        baud, bits, parity, stop, flow = value.split(",")
+        port.apply_settings({
+            "baudrate": int(baud), "bytesize": int(bits), "parity": parity, "stopbits": int(stop),
+            "rtscts": flow == "hard", "xonxoff": flow == "soft",
+        })
+    elif what == "STTY":
+        said = subprocess.run(["stty", "-F", port.port, "-a"], capture_output=True, text=True, check=True).stdout
+        print("stty", " ".join(said.split()), flush=True)
     elif what == "GO":
         sys.stdin.readline()
     else:
