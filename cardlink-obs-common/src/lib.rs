@@ -175,14 +175,14 @@ pub mod test {
 pub mod program {
     /// It was started; the payload is the beginning of its arguments, each with a zero behind it.
     pub const ARGUMENTS: u64 = 1;
-    /// It wrote this to its standard error.
+    /// It wrote this to its standard error, or it is an error of its own on standard output.
     pub const ERRORS: u64 = 2;
 
     /// The Android Debug Bridge ([`crate::TargetInfo::program`]).
     pub const ADB: u8 = 1;
     /// What its name begins with.
     pub const ADB_NAME: [u8; 3] = *b"adb";
-    /// So many writes of a run to its standard error are told.
+    /// So many of these are told of a run.
     pub const MOST_ERRORS: u8 = 8;
 
     /// The program that a name is of; 0 for all whose runs are not told.
@@ -373,7 +373,7 @@ pub struct TargetInfo {
     pub tty_fds: [i32; 4],
     /// One of [`program`], when its runs are told; else 0.
     pub program: u8,
-    /// Writes to its standard error that are still to be told.
+    /// Errors that it writes, and that are still to be told.
     pub errors: u8,
     pub reserved: [u8; 6],
 }

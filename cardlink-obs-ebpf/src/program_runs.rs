@@ -1,4 +1,4 @@
-//! Runs of programs that are told as such: their arguments, what they write to standard error, and their status.
+//! Runs of programs that are told as such: their arguments, what they say of their errors, and their status.
 
 use crate::{
     emit::{Source, emit},
@@ -6,10 +6,13 @@ use crate::{
     maps::LAYOUT,
     task::{Caller, header_of},
 };
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_user};
 use cardlink_obs_common::{PAYLOAD_CLASSES, kind, program};
 
+const STDOUT: i32 = 1;
 const STDERR: i32 = 2;
+/// How what adb says of its own errors begins on standard output, where those about files go.
+const OWN: [u8; 4] = *b"adb:";
 /// So much of the arguments: the name of an operation stands among the first words.
 const ARGUMENTS: u64 = PAYLOAD_CLASSES[2] as u64;
 /// So much of what is written to standard error.
@@ -41,7 +44,11 @@ pub fn began(at: u64) {
 pub fn wrote(caller: Caller, fd: i32, address: u64, size: i64) {
     // SAFETY: a map value that is there.
     let target = unsafe { &mut *caller.target };
-    if fd == STDERR && target.errors > 0 && size > 0 {
+    if target.errors == 0 || size < OWN.len() as i64 || (fd != STDERR && fd != STDOUT) {
+        return;
+    }
+    // SAFETY: the helper checks the address.
+    if fd == STDERR || unsafe { bpf_probe_read_user(address as *const [u8; 4]) } == Ok(OWN) {
         target.errors -= 1;
         tell_errors(address, size);
     }

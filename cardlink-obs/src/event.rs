@@ -426,7 +426,7 @@ pub enum ProgramNote<'a> {
     /// It was started, with these arguments, each with a zero behind it; perhaps not all of them.
     #[serde(borrow)]
     Began(Cow<'a, [u8]>),
-    /// It wrote this to its standard error; perhaps more.
+    /// It wrote this to its standard error, or as an error of its own to standard output; perhaps more.
     #[serde(borrow)]
     Said(Cow<'a, [u8]>),
     /// It ended, with this status, as `wait` has it.

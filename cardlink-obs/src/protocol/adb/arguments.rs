@@ -277,7 +277,7 @@ mod tests {
         }
 
         #[test]
-        fn errors_too(lines in proptest::collection::vec("(adb: |error: |* |)(no devices|cannot connect to daemon|'| [a-z]{0,6})", 0..4)) {
+        fn errors_too(lines in proptest::collection::vec("(adb: |error: |[*] |)(no devices|cannot connect to daemon|'| [a-z]{0,6})", 0..4)) {
             check(lines.join("\n").as_bytes());
         }
     }

@@ -1,7 +1,8 @@
 //! Runs of the program adb: what each was for and how it ended, beside what is seen of it at the adb server.
 //!
 //! What a run asked of the server is told, and counts, as operations. A run counts by itself when nothing but preliminaries was
-//! seen of it there: it never reached a server, or its connection could not be read.
+//! seen of it there: it never reached a server, or its connection could not be read. And when it failed though nothing of that
+//! did: a file that is not there is no error of the phone, and one of `adb pull`.
 
 use super::phone;
 use crate::{
@@ -37,6 +38,8 @@ struct Run {
     status: Option<RunStatus>,
     /// More than preliminaries was seen at the server.
     seen: bool,
+    /// Of this, one is called as the run is.
+    same: bool,
     /// Of what it asked last.
     last: Option<AdbResult>,
     /// Of what failed last.
@@ -75,6 +78,7 @@ impl Runs {
             errors: Vec::new(),
             status: None,
             seen: false,
+            same: false,
             last: None,
             failed: None,
         };
@@ -124,6 +128,7 @@ impl Runs {
         let is_error = operation.result.error().is_some();
         if is_error || !is_preliminary(operation.operation, run.arguments.operation) {
             run.seen = true;
+            run.same |= operation.operation == run.arguments.operation;
             run.last = Some(operation.result);
         }
         if is_error {
@@ -139,7 +144,8 @@ impl Runs {
     pub fn complete(&mut self, told: &mut AdbCommand) {
         let Some(run) = self.running.remove(&told.process.pid) else { return };
         told.result = run.result(told.status);
-        told.counted_elsewhere = run.seen;
+        let by_itself = told.result != AdbResult::Ok && !run.same && !run.has_failed();
+        told.counted_elsewhere = run.seen && !by_itself;
         told.device = run.device;
     }
 }
@@ -150,6 +156,11 @@ fn is_preliminary(asked: &str, started_for: &str) -> bool {
 }
 
 impl Run {
+    /// Something of what it asked did not go well, and counts as that.
+    fn has_failed(&self) -> bool {
+        self.failed.is_some() || self.last.is_some_and(|last| last != AdbResult::Ok)
+    }
+
     fn result(&self, status: RunStatus) -> AdbResult {
         let refused = self.last.filter(|last| last.error().is_some());
         let code = match status {

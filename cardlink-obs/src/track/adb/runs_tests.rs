@@ -107,6 +107,13 @@ fn what_was_seen_at_the_server_counts_there() {
         result("adb connect far", &[("version", Ok), ("connect", Failed("connect_failed"))], "", 0),
         (Failed("connect_failed"), true)
     );
+    // Its own error, and none of the server's.
+    let nothing_wrong = [("version", Ok), ("features", Ok), ("sync_stat", Ok)];
+    assert_eq!(
+        result("adb pull a b", &nothing_wrong, "adb: error: failed to stat 'a': No such file or directory\n", EXIT_1),
+        (Failed("no_such_file"), false)
+    );
+    assert_eq!(result("adb shell false", &[("shell", Ok)], "", EXIT_1), (Exit(1), true));
     assert_eq!(result("adb features", &[("version", Ok), ("features", Ok)], "", 0), (Ok, true));
 }
 

@@ -3,7 +3,7 @@
 use cardlink_e2e::{
     Result,
     adb::{self, Bridge, NAME},
-    agent::{Agent, Tracer, replayed},
+    agent::{self, Agent, Tracer, replayed},
     page::Page,
     peers,
     place::{self, Place},
@@ -38,6 +38,11 @@ fn runs(told: &[Value]) -> Vec<&Value> {
 fn what_fails_before_it_reaches_a_server() -> Result {
     let place = Place::new()?;
     let mut agent = Agent::recording(&place, &format!("--comm {NAME}"))?;
+    // What is said to standard error is seen once the probes are in, which the first run brings about.
+    wait::until("a run that is seen", wait::PATIENCE, || {
+        alone(&place)?.arg("help").output()?;
+        Ok((agent.page()?.count("cardlink_adb_operations_total", &[("operation", "help")]) > 0).then_some(()))
+    })?;
     // A server elsewhere is never started by the client.
     let nowhere = ["-H", "127.0.0.1", "-P", &peers::free_port()?.to_string()].map(str::to_owned);
     for (words, exit) in [
@@ -52,10 +57,13 @@ fn what_fails_before_it_reaches_a_server() -> Result {
     }
     let expected = ["devices no_server", "other usage", "push usage", "shell no_server", "version ok"];
     let page = agent.until("five runs", |page| {
-        operations(page).iter().filter(|(_, count)| **count == 1).map(|(what, _)| what.as_str()).eq(expected)
+        let all = operations(page);
+        let told = all.iter().filter(|(what, count)| **count > 0 && !what.starts_with("help"));
+        told.map(|(what, count)| (what.as_str(), *count)).eq(expected.map(|what| (what, 1)))
     });
     let page = page.map_err(|error| error.context(format!("{:?}", agent.page().map(|page| operations(&page)))))?;
-    assert_eq!(page.count("cardlink_adb_operation_duration_seconds_count", &[]), 5);
+    let help = page.count("cardlink_adb_operations_total", &[("operation", "help")]);
+    assert_eq!(page.count("cardlink_adb_operation_duration_seconds_count", &[]), 5 + help);
     assert_eq!(page.count("cardlink_device_errors_total", &[("error_type", "no_server")]), 2);
     let shell = page.series("cardlink_adb_operations_total", &[("operation", "shell"), ("result", "no_server")]).next();
     assert!(shell.is_some_and(|one| one.label("device").starts_with("phone (")), "the device that was named");
@@ -67,8 +75,8 @@ fn what_fails_before_it_reaches_a_server() -> Result {
         assert!(!recording.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is recorded");
     }
     let told = replayed(&place, &place.path("recording"))?;
-    let again: Vec<String> =
-        runs(&told).iter().map(|one| format!("{} {}", text(one, "operation"), text(one, "result"))).collect();
+    let again = runs(&told).into_iter().filter(|one| text(one, "operation") != "help");
+    let again: Vec<String> = again.map(|one| format!("{} {}", text(one, "operation"), text(one, "result"))).collect();
     assert_eq!(again, ["shell no_server", "devices no_server", "push usage", "other usage", "version ok"]);
     Ok(())
 }
@@ -118,7 +126,8 @@ fn what_is_seen_both_ways_counts_once() -> Result {
     let expected = expected.map(|(name, result, code)| (name.to_owned(), result.to_owned(), Some(code)));
     assert_eq!(runs.iter().map(said).collect::<Vec<_>>(), expected);
     for (run, took) in runs.iter().zip(took) {
-        assert_eq!(run["counted_elsewhere"], true, "{run}");
+        // That the file is not there is the client's verdict: the server was asked about it, and answered.
+        assert_eq!(run["counted_elsewhere"], text(run, "operation") != "pull", "{run}");
         let seen = seconds(run, "duration");
         // The wall clock of who started it has the waiting for its end and its output on top.
         assert!(
@@ -129,6 +138,24 @@ fn what_is_seen_both_ways_counts_once() -> Result {
     let shells = trace::of(&told, "adb_operation").filter(|one| text(one, "operation") == "shell");
     assert_eq!(shells.filter(|one| one["counted_elsewhere"] == false).count(), 2, "each shell counts at the server");
     tracer.stop().map(|_| ())
+}
+
+#[test]
+fn the_time_to_start_it_is_a_part_of_the_run() -> Result {
+    let place = Place::new()?;
+    let adb = alone(&place)?.get_program().to_owned();
+    let mut command = agent::command(&place)?;
+    command.args(["trace", "--json", "--all", "--", "sh", "-c", "\"$0\" help >/dev/null; \"$0\" version >/dev/null"]);
+    let output = command.arg(adb).output()?;
+    let lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let told = trace::parse(&lines)?;
+    let runs = runs(&told);
+    assert_eq!(runs.iter().map(|one| text(one, "operation")).collect::<Vec<_>>(), ["help", "version"], "{lines:?}");
+    for run in runs {
+        let (spawn, all) = (seconds(run, "spawn"), seconds(run, "duration"));
+        assert!(spawn > 0.0 && spawn < all, "{run}");
+    }
+    Ok(())
 }
 
 /// Nothing is watched when the first run begins: the probes of its socket may come too late.

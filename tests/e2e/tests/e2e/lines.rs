@@ -19,7 +19,7 @@ fn said(one: &Value) -> String {
 #[test]
 fn what_a_program_asks_of_its_port() -> Result {
     let place = Place::new()?;
-    let _modem = peers::modem(&place, "--delay AT+CSQ:300")?;
+    let _modem = peers::modem(&place, "--delay AT+CSQ=300")?;
     let steps = [
         "AT",
         "LINE=9600,7,E,2,hard",
