@@ -138,7 +138,10 @@ impl AtTracker {
     }
 
     /// The program set how characters go over the line; what it asks for again is not told again.
-    pub fn line_set(&mut self, settings: LineSettings, at: Stamp, out: &mut Vec<Observation>) {
+    pub fn line_set(&mut self, asked: LineSettings, at: Stamp, out: &mut Vec<Observation>) {
+        // A speed of its own that is not there stays as it is.
+        let baud = asked.baud.or(self.line.and_then(|before| before.baud));
+        let settings = LineSettings { baud, ..asked };
         if self.verdict() == AtVerdict::NotAt || self.line.replace(settings) == Some(settings) {
             return;
         }
