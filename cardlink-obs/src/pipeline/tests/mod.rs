@@ -2,6 +2,7 @@
 
 mod causes;
 mod property;
+mod runs;
 mod sessions;
 
 use super::*;
