@@ -60,7 +60,6 @@ mod tests {
     use nix::sys::termios::{BaudRate, ControlFlags, InputFlags};
 
     #[test]
-    #[expect(clippy::cast_possible_truncation, reason = "the C library's speeds are flags of the same word")]
     fn speeds_are_those_of_the_c_library() {
         for (speed, baud) in [
             (BaudRate::B0, 0),

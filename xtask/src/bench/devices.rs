@@ -80,7 +80,7 @@ fn in_turns(
 struct Card {
     program: Worker,
     daemon: Running,
-    _card: Running,
+    _inserted: Running,
 }
 
 impl Card {
@@ -110,6 +110,6 @@ impl Card {
         fs::write(&file, include_str!("apdus.py")).context("cannot write the program for APDUs")?;
         let mut program = Command::new("nsenter");
         program.arg(format!("--mount=/proc/{}/ns/mnt", daemon.pid())).args(["--", "python3"]).arg(file);
-        Ok(Self { program: Worker::with(&mut program)?, daemon, _card: card })
+        Ok(Self { program: Worker::with(&mut program)?, daemon, _inserted: card })
     }
 }
