@@ -31,7 +31,8 @@ pub mod kind {
     pub const FORK: u8 = 7;
     /// A process called exec; the payload is its new [`crate::Comm`].
     pub const EXEC: u8 = 8;
-    /// A watched process ended.
+    /// A watched process ended. Of a program whose runs are told ([`PROGRAM`]) `offset` is 1 and `total` its status as
+    /// `wait` has it.
     pub const EXIT: u8 = 9;
     /// A way past the probes was used: `total` is one of [`crate::blind`].
     pub const BLIND: u8 = 10;
@@ -47,6 +48,8 @@ pub mod kind {
     /// `polled_ns` are the same for one connection at both its ends, crosswise: the own end, and the peer's. `enter_ns` is the
     /// pid at the other end, where this one was accepted; else 0.
     pub const OPEN_UNIX: u8 = 12;
+    /// A run of a program whose runs are told ([`crate::program`]): `offset` says what, the payload has it.
+    pub const PROGRAM: u8 = 13;
     /// A function that the user named has returned: `total` is its number, `offset` 1 when another such call of its thread
     /// is still under way around it.
     pub const FUNCTION: u8 = 15;
@@ -61,6 +64,9 @@ pub mod kind {
     /// no payload, and `skipped` is the segments that were sent again. `identity` and `generation` are those of the stream, when
     /// it had been told of; it ends with this.
     pub const NOT_CONNECTED: u8 = 19;
+    /// The settings of a serial line were changed: the payload is the `struct termios2` that the program asked for, up to its
+    /// speeds where the call has none ([`crate::line`]).
+    pub const LINE: u8 = 21;
     /// What SQLite was asked: `offset` is one of the notes of [`crate::sqlite`], which say what stands where.
     pub const SQLITE: u8 = 17;
 }
@@ -172,6 +178,29 @@ pub mod test {
     pub const REPORT_NAMED: u64 = 7;
 }
 
+/// Programs whose runs are told ([`kind::PROGRAM`]).
+pub mod program {
+    /// It was started; the payload is the beginning of its arguments, each with a zero behind it.
+    pub const ARGUMENTS: u64 = 1;
+    /// It wrote this to its standard error, or it is an error of its own on standard output.
+    pub const ERRORS: u64 = 2;
+
+    /// The Android Debug Bridge ([`crate::TargetInfo::program`]).
+    pub const ADB: u8 = 1;
+    /// What its name begins with.
+    pub const ADB_NAME: [u8; 3] = *b"adb";
+    /// So many of these are told of a run.
+    pub const MOST_ERRORS: u8 = 8;
+
+    /// The program that a name is of; 0 for all whose runs are not told.
+    #[must_use]
+    pub const fn of(comm: &crate::Comm) -> u8 {
+        let named = comm[0] == ADB_NAME[0] && comm[1] == ADB_NAME[1] && comm[2] == ADB_NAME[2];
+        // `adb`, `adb-29`, and not `adbd`.
+        if named && !comm[3].is_ascii_alphanumeric() { ADB } else { 0 }
+    }
+}
+
 /// Calls of SQLite ([`kind::SQLITE`]). `skipped` is the result code that the call returned.
 pub mod sqlite {
     /// A connection was opened, or could not be: `identity` is its address.
@@ -207,6 +236,14 @@ pub mod sqlite {
 pub mod usb {
     pub const INTERRUPT: u64 = 1 << 8;
     pub const BULK: u64 = 3 << 8;
+}
+
+/// Settings of serial lines ([`kind::LINE`]).
+pub mod line {
+    /// Bytes of `struct termios` of the kernel (asm-generic/termbits.h).
+    pub const TERMIOS: u32 = 36;
+    /// Bytes of `struct termios2`, which has the two speeds behind that.
+    pub const TERMIOS2: u32 = 44;
 }
 
 /// Ways past the probes ([`kind::BLIND`]).
@@ -341,6 +378,21 @@ pub struct TargetInfo {
     pub epoch: u64,
     /// Ttys of this process, -1 where there is none: polls on them are told.
     pub tty_fds: [i32; 4],
+    /// One of [`program`], when its runs are told; else 0.
+    pub program: u8,
+    /// Errors that it writes, and that are still to be told.
+    pub errors: u8,
+    pub reserved: [u8; 6],
+}
+
+impl TargetInfo {
+    /// Of a process that has this name from now (nanoseconds since boot) on.
+    #[must_use]
+    pub const fn new(epoch: u64, comm: &Comm) -> Self {
+        let program = program::of(comm);
+        let errors = if program == 0 { 0 } else { program::MOST_ERRORS };
+        Self { epoch, tty_fds: [-1; 4], program, errors, reserved: [0; 6] }
+    }
 }
 
 /// TLS record framing of one direction.
@@ -577,6 +629,10 @@ pub struct KernelLayout {
     /// 0 where the kernel has none.
     pub sk_peer_pid: u32,
     pub pid_number: u32,
+    pub task_exit_code: u32,
+    pub task_mm: u32,
+    pub mm_arg_start: u32,
+    pub mm_arg_end: u32,
 }
 
 /// The largest payload of one event: a TLS record of the largest size (RFC 5246 §6.2.3) and some more.
@@ -591,7 +647,7 @@ const _: () = assert!(size_of::<Descriptor>() == 48);
 const _: () = assert!(size_of::<Descriptor>() <= PAYLOAD_CLASSES[0]);
 const _: () = assert!(size_of::<FdKey>() == 8);
 const _: () = assert!(size_of::<FdRef>() == 24);
-const _: () = assert!(size_of::<TargetInfo>() == 24);
+const _: () = assert!(size_of::<TargetInfo>() == 32);
 const _: () = assert!(size_of::<RecordState>() == 44);
 const _: () = assert!(size_of::<StreamState>() == 120);
 const _: () = assert!(size_of::<ThreadState>() == 224);
@@ -602,7 +658,7 @@ const _: () = assert!(size_of::<StatementKey>() == 16);
 const _: () = assert!(size_of::<StatementState>() == 32);
 const _: () = assert!(size_of::<SessionKey>() == 16);
 const _: () = assert!(size_of::<SessionState>() == 40);
-const _: () = assert!(size_of::<KernelLayout>() == 33 * 4);
+const _: () = assert!(size_of::<KernelLayout>() == 37 * 4);
 
 #[cfg(feature = "user")]
 mod user {

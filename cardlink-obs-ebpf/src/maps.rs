@@ -154,4 +154,8 @@ const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     unix_address_name: 0,
     sk_peer_pid: 0,
     pid_number: 0,
+    task_exit_code: 0,
+    task_mm: 0,
+    mm_arg_start: 0,
+    mm_arg_end: 0,
 };

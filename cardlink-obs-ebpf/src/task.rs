@@ -7,7 +7,7 @@ use crate::{
     maps::{
         BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, SQLITE_CALLS, TARGETS, TELL_STRANGERS, THREADS,
     },
-    tests,
+    program_runs, tests,
 };
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -16,7 +16,7 @@ use aya_ebpf::{
     programs::{RawTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::debug;
-use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind};
+use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind, program};
 
 const CLONE_THREAD: u64 = 0x0001_0000;
 
@@ -86,6 +86,13 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
+/// An event header with what is known of the current thread, whether it is watched or not.
+#[inline(always)]
+pub fn header_of(kind: u8) -> EventHeader {
+    let id = bpf_get_current_pid_tgid();
+    header(kind, (id >> 32) as u32, id as u32, -1)
+}
+
 #[inline(always)]
 fn header(kind: u8, tgid: u32, tid: u32, fd: i32) -> EventHeader {
     EventHeader {
@@ -125,6 +132,9 @@ pub fn task_newtask(ctx: TracePointContext) -> u32 {
     // SAFETY: a map value that is there.
     let mut info = unsafe { *caller.target };
     info.epoch = now();
+    // What it runs becomes known at its exec.
+    info.program = 0;
+    info.errors = 0;
     if TARGETS.insert(&pid, &info, 0).is_err() {
         settle(fate::TABLE_FULL);
         return 0;
@@ -145,12 +155,9 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
     let mut header = header(kind::EXEC, tgid, id as u32, -1);
     if let Some(target) = TARGETS.get_ptr_mut(&tgid) {
         // SAFETY: a map value that is there.
-        unsafe {
-            (*target).epoch = header.exit_ns;
-            (*target).tty_fds = [-1; 4];
-        }
+        unsafe { *target = TargetInfo::new(header.exit_ns, &comm) };
     } else if COMMS.get_ptr(&comm).is_some() {
-        let info = TargetInfo { epoch: header.exit_ns, tty_fds: [-1; 4] };
+        let info = TargetInfo::new(header.exit_ns, &comm);
         if TARGETS.insert(&tgid, &info, u64::from(BPF_NOEXIST)).is_err() {
             settle(fate::TABLE_FULL);
             return 0;
@@ -161,6 +168,9 @@ pub fn sched_process_exec(_ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     emit(&header, Source::Kernel(comm.as_ptr()), 16);
+    if program::of(&comm) != 0 {
+        program_runs::began(header.exit_ns);
+    }
     0
 }
 
@@ -173,7 +183,13 @@ pub fn sched_process_exit(_ctx: RawTracePointContext) -> i32 {
     if threads_alive() {
         return 0;
     }
-    emit(&caller.header(kind::EXIT, -1), Source::None, 0);
+    let mut header = caller.header(kind::EXIT, -1);
+    // SAFETY: a map value that is there.
+    if unsafe { (*caller.target).program } != 0 {
+        header.offset = 1;
+        header.total = i64::from(program_runs::status());
+    }
+    emit(&header, Source::None, 0);
     tests::ended(caller);
     let _ = TARGETS.remove(&caller.tgid);
     0

@@ -3,6 +3,7 @@
 use crate::{
     descriptor::stream,
     maps::{TAILS, TESTS},
+    program_runs,
     syscall::{EAGAIN, argument, result},
     task::{Caller, now},
     tests,
@@ -42,8 +43,11 @@ read_entries!(sys_enter_read, sys_enter_readv, sys_enter_recvfrom, sys_enter_rec
 #[inline(always)]
 fn plain(ctx: &TracePointContext, write: bool) -> u32 {
     let Some(caller) = Caller::watched() else { return 0 };
-    if write && TESTS.load() != 0 {
-        tests::wrote(caller, argument::<0>() as i32, argument::<1>(), result(ctx));
+    if write {
+        if TESTS.load() != 0 {
+            tests::wrote(caller, argument::<0>() as i32, argument::<1>(), result(ctx));
+        }
+        program_runs::wrote(caller, argument::<0>() as i32, argument::<1>(), result(ctx));
     }
     transferred(&Transfer {
         caller,

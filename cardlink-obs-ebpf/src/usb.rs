@@ -7,6 +7,7 @@ use crate::{
     descriptor::stream,
     emit::{Source, emit},
     ledger::settle,
+    line,
     syscall::{argument, result},
     task::Caller,
     transfer::wanted,
@@ -35,6 +36,13 @@ struct Moved {
 #[tracepoint]
 pub fn sys_exit_ioctl(ctx: TracePointContext) -> u32 {
     let command = argument::<1>() as u32;
+    let size = line::size_of(command);
+    if size > 0 {
+        if result(&ctx) == 0 {
+            line::set(size);
+        }
+        return 0;
+    }
     if command != SUBMIT && command != REAP_AT_ONCE && command != REAP && command != BULK {
         return 0;
     }

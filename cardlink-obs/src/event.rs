@@ -407,6 +407,20 @@ pub enum Event<'a> {
         /// 0: nobody had answered when the program gave up.
         errno: i32,
     },
+    /// A run of a program that is followed by its runs (adb).
+    Program {
+        at: u64,
+        pid: u32,
+        #[serde(borrow)]
+        note: ProgramNote<'a>,
+    },
+    /// A program changed the settings of a tty.
+    Line {
+        at: u64,
+        holder: Holder,
+        stream: StreamId,
+        settings: Termios,
+    },
 }
 
 /// Who a program asks for a connection.
@@ -415,6 +429,30 @@ pub enum Sought {
     Tcp(SocketAddr),
     /// A unix socket; a name of the abstract namespace starts with `@`.
     Unix(String),
+}
+
+/// What a program asked of a tty, as the kernel has it (asm-generic/termbits.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Termios {
+    /// `c_iflag`
+    pub input: u32,
+    /// `c_cflag`
+    pub control: u32,
+    /// `c_ospeed`, where the call has it.
+    pub speed: Option<u32>,
+}
+
+/// What tells of a run of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProgramNote<'a> {
+    /// It was started, with these arguments, each with a zero behind it; perhaps not all of them.
+    #[serde(borrow)]
+    Began(Cow<'a, [u8]>),
+    /// It wrote this to its standard error, or as an error of its own to standard output; perhaps more.
+    #[serde(borrow)]
+    Said(Cow<'a, [u8]>),
+    /// It ended, with this status, as `wait` has it.
+    Ended(u32),
 }
 
 /// Calls of SQLite. Objects are known by their addresses in the process, results by the codes of `sqlite3.h`.
@@ -517,6 +555,8 @@ impl Event<'_> {
             | Self::Phone { at, .. }
             | Self::Sqlite { at, .. }
             | Self::PortHeld { at, .. }
+            | Self::Program { at, .. }
+            | Self::Line { at, .. }
             | Self::Peer { at, .. }
             | Self::Reader { at, .. }
             | Self::NotConnected { at, .. }

@@ -4,7 +4,7 @@ use super::{
     ACCOUNTS_EVERY, AFTERMATH, Capture, LOOK_EVERY, Pending, WITH_TARGET, host, loader::LoadError, now, sampler,
     snapshot, targets::Change,
 };
-use crate::event::{Event, ProcessOrigin};
+use crate::event::{Event, ProcessOrigin, ProgramNote};
 use cardlink_obs_common::FdKey;
 use std::borrow::Cow;
 
@@ -26,13 +26,16 @@ impl Capture {
                 self.made.extend(found);
                 Ok(())
             }
-            Pending::Exited { at, pid } => {
+            Pending::Exited { at, pid, status } => {
                 if self.targets.ended(pid) {
                     let reports = self.reports.left(at, pid);
                     self.made.extend(reports);
                     self.forget(pid);
                     let lost = self.losses.before(at, &mut self.ledger);
                     self.made.extend(lost);
+                    if let Some(status) = status {
+                        self.made.push_back(Event::Program { at, pid, note: ProgramNote::Ended(status) });
+                    }
                     self.made.push_back(Event::ProcessEnded { at, pid });
                 }
                 Ok(())

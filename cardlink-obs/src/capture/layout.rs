@@ -75,6 +75,10 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
         unix_address_name: at("unix_address", &["name"])?,
         sk_peer_pid: at("sock", &["sk_peer_pid"]).unwrap_or(0),
         pid_number: at("pid", &["numbers"]).unwrap_or(0),
+        task_exit_code: at("task_struct", &["exit_code"])?,
+        task_mm: at("task_struct", &["mm"])?,
+        mm_arg_start: at("mm_struct", &["arg_start"])?,
+        mm_arg_end: at("mm_struct", &["arg_end"])?,
     })
 }
 

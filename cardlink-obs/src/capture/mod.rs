@@ -346,7 +346,7 @@ impl Capture {
             }
             Ok(Record::Forked { at, parent, child }) => Step::Pending(Pending::Forked { at, parent, child }),
             Ok(Record::Exec { at, pid, comm, stranger }) => Step::Pending(Pending::Exec { at, pid, comm, stranger }),
-            Ok(Record::Exited { at, pid }) => Step::Pending(Pending::Exited { at, pid }),
+            Ok(Record::Exited { at, pid, status }) => Step::Pending(Pending::Exited { at, pid, status }),
             Ok(Record::Report(notice)) => Step::Pending(Pending::Report(notice)),
             Err(_) => {
                 self.received.undecodable += 1;
@@ -386,6 +386,6 @@ enum Step {
 enum Pending {
     Forked { at: u64, parent: u32, child: u32 },
     Exec { at: u64, pid: u32, comm: String, stranger: bool },
-    Exited { at: u64, pid: u32 },
+    Exited { at: u64, pid: u32, status: Option<u32> },
     Report(Notice),
 }

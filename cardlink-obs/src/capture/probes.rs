@@ -25,7 +25,7 @@ pub enum Family {
     Function,
     /// What targets ask SQLite.
     Sqlite,
-    /// Transfers of USB devices that a program drives by itself.
+    /// Transfers of USB devices that a program drives by itself, and settings of serial lines: both are `ioctl`.
     Usb,
 }
 

@@ -2,11 +2,11 @@
 
 use super::{reports, ttys, unix, usb_devices};
 use crate::event::{
-    Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, RawCall, Rest, SqliteNote, StreamId, TestNote,
-    UsbTransfer,
+    Data, Endpoint, Event, Holder, Origin, Plain, PlainSource, ProgramNote, RawCall, Rest, SqliteNote, StreamId,
+    Termios, TestNote, UsbTransfer,
 };
 use cardlink_obs_common::{
-    Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, sqlite, test, usb,
+    Descriptor, EventHeader, FORMAT_VERSION, class, flag, how, kind, library, program, sqlite, test, usb,
 };
 use std::{
     borrow::Cow,
@@ -44,6 +44,8 @@ pub enum Record<'a> {
     Exited {
         at: u64,
         pid: u32,
+        /// Of a program whose runs are told: as `wait` has it.
+        status: Option<u32>,
     },
     /// A function that the user named, by its number.
     Called {
@@ -70,6 +72,7 @@ pub enum Unreadable {
     Kind(u8),
     Library(u32),
     Test(u64),
+    Program(u64),
     Sqlite(u64),
 }
 
@@ -118,7 +121,18 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
         kind::EXEC => {
             Record::Exec { at, pid: header.tgid, comm: comm(payload), stranger: header.flags & flag::STRANGER != 0 }
         }
-        kind::EXIT => Record::Exited { at, pid: header.tgid },
+        kind::EXIT => {
+            let status = (header.offset != 0).then(|| u32::try_from(header.total).unwrap_or_default());
+            Record::Exited { at, pid: header.tgid, status }
+        }
+        kind::PROGRAM => {
+            let note = match header.offset {
+                program::ARGUMENTS => ProgramNote::Began(Cow::Borrowed(payload)),
+                program::ERRORS => ProgramNote::Said(Cow::Borrowed(payload)),
+                other => return Err(Unreadable::Program(other)),
+            };
+            Record::Event(Event::Program { at, pid: header.tgid, note })
+        }
         kind::PLAIN => Record::Event(plaintext(&header, holder, stream, call, payload)?),
         kind::FUNCTION => Record::Called {
             at,
@@ -131,6 +145,9 @@ pub fn read(record: &[u8]) -> Result<Record<'_>, Unreadable> {
         kind::BLIND => Record::Event(Event::Blind { at, pid: header.tgid, way: header.total }),
         kind::TEST => test_run(&header, payload)?,
         kind::SQLITE => Record::Event(of_sqlite(&header, payload)?),
+        kind::LINE => {
+            Record::Event(Event::Line { at, holder, stream, settings: termios(payload).ok_or(Unreadable::Short)? })
+        }
         kind::USB => Record::Event(Event::Usb(transfer(&header, holder, stream, payload))),
         other => return Err(Unreadable::Kind(other)),
     })
@@ -179,6 +196,13 @@ fn not_connected(header: &EventHeader, holder: Holder, stream: StreamId, payload
             Record::Ended { transport, failed: Some(Box::new(failed)), closed: None }
         }
     }
+}
+
+/// `struct termios` of the kernel: four words of flags, the line discipline, the control characters, and the speeds in a
+/// `struct termios2`.
+fn termios(payload: &[u8]) -> Option<Termios> {
+    let word = |at: usize| payload.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
+    Some(Termios { input: word(0)?, control: word(8)?, speed: word(40) })
 }
 
 /// A transfer of usbfs.

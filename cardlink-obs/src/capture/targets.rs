@@ -25,14 +25,18 @@ pub struct Targets {
 /// Every how many looks procfs is walked for those that no exec told of.
 const WALK_EVERY: u32 = 10;
 
-/// Tells the kernel side a process name that makes a process a target at its exec.
-pub fn announce_comm(comms: &mut BpfHashMap<MapData, Comm, u8>, name: &str) -> Result<(), LoadError> {
+/// A name as the kernel keeps it: 15 bytes of it.
+fn kernel_name(name: &str) -> Comm {
     let mut comm: Comm = [0; 16];
-    // The kernel keeps 15 bytes of a name.
     for (slot, byte) in comm.iter_mut().zip(name.bytes().take(15)) {
         *slot = byte;
     }
-    comms.insert(comm, 1, 0).map_err(|error| LoadError::Map("COMMS", error.to_string()))
+    comm
+}
+
+/// Tells the kernel side a process name that makes a process a target at its exec.
+pub fn announce_comm(comms: &mut BpfHashMap<MapData, Comm, u8>, name: &str) -> Result<(), LoadError> {
+    comms.insert(kernel_name(name), 1, 0).map_err(|error| LoadError::Map("COMMS", error.to_string()))
 }
 
 impl Targets {
@@ -61,7 +65,7 @@ impl Targets {
     }
 
     pub fn add(&mut self, pid: u32, name: &str, epoch: u64) -> Result<(), LoadError> {
-        let info = TargetInfo { epoch, tty_fds: [-1; 4] };
+        let info = TargetInfo::new(epoch, &kernel_name(&host::comm(pid).unwrap_or_default()));
         self.kernel.insert(pid, info, 0).map_err(|error| LoadError::Map("TARGETS", error.to_string()))?;
         self.names.insert(pid, name.to_owned());
         Ok(())

@@ -1,6 +1,6 @@
 //! Operations of the Android Debug Bridge.
 
-use super::{Cause, Connection, Device, Stamp};
+use super::{Cause, Connection, Device, Process, Stamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AdbResult {
     Ok,
-    /// The shell command ran and ended with this code, which is not 0.
+    /// The shell command ran and ended with this code, which is not 0; of a run of adb, adb itself did, and no reason is known.
     Exit(u8),
     /// The server or the phone refused it; a word of a closed list.
     Failed(&'static str),
@@ -69,6 +69,65 @@ pub struct AdbOperation {
     pub counted_elsewhere: bool,
     /// What it was done for.
     pub cause: Cause,
+    /// The run of adb that asked.
+    pub run: Option<AdbRun>,
+}
+
+/// A run of the program adb, told apart by its process and when that began to run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AdbRun {
+    pub pid: u32,
+    pub began: Stamp,
+}
+
+/// A run of the program adb as a client, from its arguments and its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdbCommand {
+    pub process: Arc<Process>,
+    /// The phone that it was for, where that is known.
+    pub device: Option<Arc<Device>>,
+    /// A word of a closed list: `shell`, `push`, `devices`.
+    pub operation: &'static str,
+    pub result: AdbResult,
+    pub status: RunStatus,
+    /// It was forked, where that was seen; else its program began.
+    pub start: Stamp,
+    /// Its program began.
+    pub began: Stamp,
+    pub end: Stamp,
+    /// What it asked the adb server was seen, and counts.
+    pub counted_elsewhere: bool,
+    /// What it was done for.
+    pub cause: Cause,
+}
+
+impl AdbCommand {
+    /// With the time that it took to start it.
+    pub fn duration(&self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    pub fn run(&self) -> AdbRun {
+        AdbRun { pid: self.process.pid, began: self.began }
+    }
+}
+
+/// How a run of a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunStatus {
+    Exit(u8),
+    /// A signal ended it.
+    Signal(u8),
+}
+
+impl RunStatus {
+    /// From the status that `wait` has (`bits/waitstatus.h`).
+    pub const fn of(status: u32) -> Self {
+        match status & 0x7F {
+            0 => Self::Exit(((status >> 8) & 0xFF) as u8),
+            signal => Self::Signal(signal as u8),
+        }
+    }
 }
 
 impl AdbOperation {

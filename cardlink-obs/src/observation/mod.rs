@@ -13,6 +13,7 @@ mod device;
 mod finding;
 mod function;
 mod handshake;
+mod line;
 mod plaintext;
 mod process;
 mod session;
@@ -21,7 +22,7 @@ mod test;
 mod trace_parent;
 mod trigger;
 
-pub use adb::{AdbOperation, AdbResult, Chosen, ListedPhone, PhoneList};
+pub use adb::{AdbCommand, AdbOperation, AdbResult, AdbRun, Chosen, ListedPhone, PhoneList, RunStatus};
 pub use at::{AtCommand, AtResult, AtUnsolicited, Interface, ProgramWait, Tty};
 pub use cause::Cause;
 pub use connect::{ConnectFailed, ConnectReason};
@@ -36,6 +37,7 @@ pub use function::{Call, FunctionCall};
 pub use handshake::{
     CipherSuite, Extensions, Failure, FailureReason, Flight, Handshake, Phases, PskIdentity, Side, TlsVersion,
 };
+pub use line::{FlowControl, LineChange, LineSettings, Parity};
 pub use plaintext::{Plaintext, PlaintextWay, Sealed};
 pub use process::{Process, ProcessSample, TargetChange, TargetEvent};
 pub use session::{
@@ -100,10 +102,14 @@ pub enum Observation {
     DeviceFinding(Box<DeviceFinding>),
     /// A request to the adb server, or through it to a phone, has its result.
     AdbOperation(Box<AdbOperation>),
+    /// A run of the program adb has ended.
+    AdbCommand(Box<AdbCommand>),
     /// An adb server said which phones it knows.
     PhoneList(Box<PhoneList>),
     /// A message that asks a card for a session was handed to a modem.
     Trigger(Arc<Trigger>),
+    /// A program changed the settings of a serial line.
+    Line(Box<LineChange>),
     /// A database was asked something, and answered.
     Query(Box<Query>),
     /// A connection to a database became ready, failed, or ended.

@@ -26,8 +26,8 @@ use crate::{
     observation::{Cause, DatabaseSystem, FunctionCall, Incomplete, Observation, Process, Stamp, TraceParent},
     stream::{Assembler, Direction, Entry, Item, Table, Transport},
     track::{
-        AtSettings, ConnectionSettings, Connects, Devices, Functions, Phones, Places, Returned, Sessions, Sqlite,
-        TestRuns,
+        AdbRuns, AtSettings, ConnectionSettings, Connects, Devices, Functions, Phones, Places, Returned, Sessions,
+        Sqlite, TestRuns,
     },
 };
 use connects::Failure;
@@ -101,6 +101,7 @@ pub struct Pipeline {
     devices: Devices,
     sessions: Sessions,
     phones: Phones,
+    adb_runs: AdbRuns,
     tapped: Vec<Event<'static>>,
     unbound: Unbound,
     serving: Serving,
@@ -128,6 +129,7 @@ impl Pipeline {
             pairs: Pairs::default(),
             devices: Devices::default(),
             phones: Phones::default(),
+            adb_runs: AdbRuns::default(),
             tapped: Vec::new(),
             unbound: Unbound::default(),
             serving: Serving::default(),
@@ -319,6 +321,8 @@ impl Pipeline {
                     entry.value.transferred(transfer, out);
                 }
             }
+            Event::Line { at, holder, stream, settings } => self.line_set(*at, *holder, *stream, *settings, out),
+            Event::Program { at, pid, note } => self.program(*at, *pid, note),
             Event::PortHeld { path, holders, .. } => self.ports.held(path, holders),
             Event::TraceContext { pid, parent, .. } => {
                 self.trace_parent = parent.parse().ok().map(|parent| (*pid, parent));

@@ -2,7 +2,7 @@
 
 use super::{OWN_TARGET, Pipeline};
 use crate::{
-    event::{Figures, ProcessOrigin},
+    event::{Figures, ProcessOrigin, ProgramNote},
     observation::{Blind, BlindWay, Observation, Process, ProcessSample, Stamp, TargetChange, TargetEvent},
 };
 use cardlink_obs_common::blind;
@@ -25,9 +25,11 @@ impl Pipeline {
             ProcessOrigin::Forked { parent } => {
                 self.streams.fork(parent, pid);
                 self.runs.forked(parent, pid, Stamp::from_nanos(at));
+                self.adb_runs.forked(pid, Stamp::from_nanos(at));
                 TargetEvent::Started
             }
             ProcessOrigin::Exec => {
+                self.adb_runs.executed(pid);
                 self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
                 TargetEvent::Started
             }
@@ -49,6 +51,8 @@ impl Pipeline {
         let ended = self.streams.process_ended(pid, at);
         self.all_ended(ended, out);
         self.connects.process_ended(pid, out);
+        let run = self.adb_runs.ended(pid, Stamp::from_nanos(at));
+        out.extend(run.map(|run| Observation::AdbCommand(Box::new(run))));
         if let Some(process) = self.processes.remove(&pid) {
             self.sqlite.process_ended(&process, Stamp::from_nanos(at), out);
             let mut calls = Vec::new();
@@ -57,6 +61,18 @@ impl Pipeline {
             let change =
                 TargetChange { at: Stamp::from_nanos(at), process, event: TargetEvent::Ended, trace_parent: None };
             out.push(Observation::Target(Box::new(change)));
+        }
+    }
+
+    /// A run of adb.
+    pub(super) fn program(&mut self, at: u64, pid: u32, note: &ProgramNote<'_>) {
+        match note {
+            ProgramNote::Began(arguments) => {
+                let process = self.process(pid);
+                self.adb_runs.began(process, arguments, Stamp::from_nanos(at));
+            }
+            ProgramNote::Said(errors) => self.adb_runs.said(pid, errors),
+            ProgramNote::Ended(status) => self.adb_runs.ending(pid, *status),
         }
     }
 

@@ -132,6 +132,12 @@ impl Pipeline {
                 Observation::AdbOperation(operation) => {
                     operation.counted_elsewhere = self.pairs.counted_elsewhere(&operation.connection);
                     operation.cause.test = self.test_on(&operation.connection, operation.start);
+                    let client = self.pairs.client(&operation.connection).unwrap_or(&operation.connection);
+                    operation.run = self.adb_runs.asked(client.process.pid, operation);
+                }
+                Observation::AdbCommand(run) => {
+                    self.adb_runs.complete(run);
+                    run.cause.test = self.test_of(&run.process, None, run.start);
                 }
                 Observation::AtCommand(command) => {
                     command.cause.test = self.test_of(&command.tty.process, None, command.start);

@@ -5,8 +5,9 @@ use super::{
     tracked::{Tracked, Tracker},
 };
 use crate::{
-    event::{Endpoint, Event, Holder, Origin, Plain, RawCall, StreamId},
+    event::{Endpoint, Event, Holder, Origin, Plain, RawCall, StreamId, Termios},
     observation::{Connection, Observation, PeerAddress, Process, Role, Stamp},
+    protocol::termios,
     stream::{Assembler, Direction, Ended, Entry, Item},
     track::{AtTracker, ConnectionTracker, Dialogues, Tap, Tapped},
 };
@@ -84,6 +85,23 @@ impl Pipeline {
         if let Some(entry) = self.entry(holder, id, call.exit, out) {
             let item = make(&mut entry.assembler, call);
             entry.value.on(&item, out);
+        }
+    }
+
+    /// A program changed the settings of a tty.
+    pub(super) fn line_set(
+        &mut self,
+        at: u64,
+        holder: Holder,
+        id: StreamId,
+        asked: Termios,
+        out: &mut Vec<Observation>,
+    ) {
+        if let Some(entry) = self.entry(holder, id, at, out)
+            && let Tracker::At(tracker) = &mut entry.value.tracker
+        {
+            let settings = termios::settings(asked.input, asked.control, asked.speed);
+            tracker.line_set(settings, Stamp::from_nanos(at), out);
         }
     }
 

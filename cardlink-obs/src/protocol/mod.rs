@@ -13,4 +13,5 @@ pub mod pytest;
 pub mod scp81;
 pub mod sms;
 pub mod sql;
+pub mod termios;
 pub mod tls;

@@ -230,6 +230,19 @@ impl Log {
                     "adb operation failed"
                 );
             }
+            Observation::AdbCommand(run) if run.result.error().is_some() && !run.counted_elsewhere => {
+                let Correlation { trace, span } = self.correlation(observation);
+                tracing::info!(
+                    target_name = &*run.process.target,
+                    device = run.device.as_ref().map(|device| self.names.device(device)),
+                    operation = run.operation,
+                    result = run.result.as_str(),
+                    seconds = run.duration().as_secs_f64(),
+                    trace_id = trace,
+                    span_id = span,
+                    "adb failed"
+                );
+            }
             Observation::DeviceChange(change) => {
                 tracing::info!(device = self.names.device(&change.device), "device {}", change.event.as_str());
             }

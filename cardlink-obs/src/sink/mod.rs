@@ -10,6 +10,7 @@ pub mod names;
 pub mod otlp;
 mod plain_mask;
 pub mod recording;
+mod run_mask;
 pub mod spans;
 pub mod text;
 pub mod wall;

@@ -8,7 +8,7 @@ mod progress;
 
 pub use progress::Progress;
 
-use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask};
+use super::{dialogue_mask::DialogueMask, names::Names, plain_mask::PlainMask, run_mask::RunMask};
 use crate::event::{ContentNote, Data, Endpoint, Event, Plain, SqliteNote, TestNote, UsbTransfer};
 use crate::protocol::{
     at::AtRedactor,
@@ -93,6 +93,7 @@ pub struct Recorder {
     limit: u64,
     names: Names,
     redactors: HashMap<u64, Redactor>,
+    runs: RunMask,
     /// Of stream sockets, for what is neither TLS nor HTTP.
     dialogues: HashMap<u64, DialogueMask>,
     /// The events that tell what is open: a new file begins with them.
@@ -147,6 +148,7 @@ impl Recorder {
             limit,
             names,
             redactors: HashMap::new(),
+            runs: RunMask::default(),
             dialogues: HashMap::new(),
             standing: HashMap::new(),
             buffer: Vec::new(),
@@ -304,6 +306,9 @@ impl Recorder {
             let names = &self.names;
             let bytes = junit::reduced(bytes, &mut |parameters| names.mask_parameters(parameters)).unwrap_or_default();
             return Some(Event::Report { at: *at, pid: *pid, bytes: Cow::Owned(bytes) });
+        }
+        if let Event::Program { at, pid, note } = event {
+            return Some(Event::Program { at: *at, pid: *pid, note: self.runs.mask(*pid, note, &self.names) });
         }
         if let Event::Plain(plain) = event {
             return Some(self.redact_plain(plain));

@@ -22,7 +22,7 @@ mod sql;
 mod sqlite;
 mod triggers;
 
-pub use adb::{Phones, fuzz as fuzz_adb};
+pub use adb::{Phones, Runs as AdbRuns, fuzz as fuzz_adb};
 pub use admin::{SentScript, Settings as AdminSettings};
 pub use at::{AtSettings, AtTracker, fuzz as fuzz_at};
 pub use ccid::{Ccid, Transfer as UsbTransfer, fuzz as fuzz_ccid};

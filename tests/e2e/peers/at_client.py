@@ -9,11 +9,17 @@ A step is a command line to send, of which the answer is read; or
   HASTY=SECONDS:LINE  sends a line, reads for so long, and goes on whether it was answered or not
   RAW=TEXT        writes this, as it is
   LISTEN=SECONDS  only reads
+  LINE=BAUD,BITS,PARITY,STOP,FLOW  sets how characters go over the line; FLOW is hard, soft or none
+  STTY            says what stty has to say of the port, and the speed that the kernel has
   GO              waits for a line on standard input
 At the end it closes the port, says `done` and waits for a line on standard input.
 """
 
+import fcntl
+import struct
+import subprocess
 import sys
+import termios
 import time
 
 import serial
@@ -72,6 +78,24 @@ def step(port, what):
         read_for(port, float(limit))
     elif name == "RAW":
         port.write(value.encode())
+    elif name == "LINE":
+        baud, bits, parity, stop, flow = value.split(",")
+        wanted = {
+            "baudrate": int(baud), "bytesize": int(bits), "parity": parity, "stopbits": int(stop),
+            "rtscts": flow == "hard", "xonxoff": flow == "soft",
+        }
+        for key, setting in wanted.items():
+            if getattr(port, key) != setting:
+                try:
+                    setattr(port, key, setting)
+                except termios.error:
+                    # The kernel took it, and the C library saw that a pseudo-terminal keeps 8 bits without parity.
+                    pass
+    elif what == "STTY":
+        said = subprocess.run(["stty", "-F", port.port, "-a"], capture_output=True, text=True, check=True).stdout
+        # TCGETS2: stty knows no speed that has no name.
+        speed = struct.unpack_from("=I", fcntl.ioctl(port.fd, 0x802C542A, bytes(44)), 40)[0]
+        print("stty", " ".join(said.split()), f"ospeed {speed};", flush=True)
     elif what == "GO":
         sys.stdin.readline()
     else:

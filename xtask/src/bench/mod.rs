@@ -4,6 +4,7 @@
 //! ratios are taken within a round. `docs/performance.md` has figures and says how to read them.
 
 mod calls;
+mod devices;
 mod handshakes;
 mod instrumented;
 mod lab;
@@ -57,6 +58,8 @@ pub enum Part {
     Handshakes,
     /// What a system call costs more.
     Calls,
+    /// What an AT command, and an APDU through pcscd, takes longer.
+    Devices,
     /// CPU, memory and ring use of the agent.
     Own,
     /// Events per second of `cardlink-obs replay`.
@@ -113,6 +116,10 @@ pub fn run(options: &Options) -> Result<()> {
     if wanted(Part::Calls) {
         step(format!("System calls: {} rounds, in turns", bench.sizes.rounds));
         calls::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Devices) {
+        step(format!("Commands to devices: {} rounds, in turns", bench.sizes.rounds));
+        devices::measure(&bench, &mut report)?;
     }
     if wanted(Part::Own) {
         step("The agent itself: under load, at 100 sessions a second, idle");

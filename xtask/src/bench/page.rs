@@ -95,7 +95,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// A modem with a link to its tty.
-fn modem(bench: &Bench, number: usize) -> Result<Running> {
+pub fn modem(bench: &Bench, number: usize) -> Result<Running> {
     let link = link(bench, number);
     let _ = std::fs::remove_file(&link);
     let mut command = Command::new(bench.programs.lab.join("lab-modem"));
@@ -104,7 +104,7 @@ fn modem(bench: &Bench, number: usize) -> Result<Running> {
     Ok(running)
 }
 
-fn link(bench: &Bench, number: usize) -> std::path::PathBuf {
+pub fn link(bench: &Bench, number: usize) -> std::path::PathBuf {
     bench.dir.join(format!("tty{number}"))
 }
 

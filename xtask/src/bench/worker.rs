@@ -16,9 +16,13 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(bench: &Bench) -> Result<Self> {
-        let mut command = Command::new(bench.programs.lab.join("lab-bench"));
-        let (mut running, output) = Running::start_talking(&mut command)?;
-        let input = running.child.stdin.take().context("lab-bench has no input")?;
+        Self::with(&mut Command::new(bench.programs.lab.join("lab-bench")))
+    }
+
+    /// Another program that does the same.
+    pub fn with(command: &mut Command) -> Result<Self> {
+        let (mut running, output) = Running::start_talking(command)?;
+        let input = running.child.stdin.take().context("the program has no input")?;
         Ok(Self { running, input, output })
     }
 
@@ -33,9 +37,11 @@ impl Worker {
 
     /// What it answers to a line.
     pub fn ask(&mut self, words: &str) -> Result<f64> {
-        writeln!(self.input, "{words}").context("lab-bench is gone")?;
+        writeln!(self.input, "{words}").context("the program is gone")?;
         let mut line = String::new();
-        self.output.read_line(&mut line).context("lab-bench is gone")?;
-        line.trim().parse().with_context(|| format!("lab-bench says `{}`: {}", line.trim(), self.running.said().trim()))
+        self.output.read_line(&mut line).context("the program is gone")?;
+        line.trim()
+            .parse()
+            .with_context(|| format!("the program says `{}`: {}", line.trim(), self.running.said().trim()))
     }
 }

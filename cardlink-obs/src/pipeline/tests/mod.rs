@@ -3,6 +3,7 @@
 mod causes;
 mod connects;
 mod property;
+mod runs;
 mod sessions;
 
 use super::*;

@@ -6,6 +6,7 @@
 //! keeps names from closed lists, numbers and the serial number of the device; arguments, texts and file contents are
 //! passed over. Its memory is bounded whatever comes.
 
+mod arguments;
 mod devices;
 mod reader;
 mod reason;
@@ -15,6 +16,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use arguments::{Arguments, MOST_SAID, command, said, said_reduced};
 pub use devices::{Listed, MOST_LISTED};
 pub use reader::{Asked, Event, Outcome, Reader};
 pub use reason::Reason;
@@ -24,6 +26,7 @@ pub use service::{Selector, looks_like_adb, operation};
 ///
 /// The same bytes in one piece and byte by byte say the same, and what ends has begun.
 pub fn fuzz(data: &[u8]) {
+    arguments::check(data);
     let (mut whole, mut split) = (Reader::new(), Reader::new());
     let (mut told, mut told_split) = (Vec::new(), Vec::new());
     let mut rest = data;

@@ -44,26 +44,57 @@ const TEXTS: &[(&str, &str)] = &[
     ("closed", "closed"),
 ];
 
+/// The same for what the client says itself; the server's texts, which it passes on, come behind these.
+const OWN_TEXTS: &[(&str, &str)] = &[
+    ("cannot connect to daemon", "no_server"),
+    ("cannot start server", "no_server"),
+    ("failed to start daemon", "no_server"),
+    ("failed to check server version", "no_server"),
+    ("requires an argument", "usage"),
+    ("requires argument", "usage"),
+    ("unknown command", "usage"),
+    ("unknown option", "usage"),
+    ("usage:", "usage"),
+    ("failed to install", "install_failed"),
+];
+
 impl Reason {
     /// The word when none of the known ones fits.
     pub const OTHER: Self = Self("other");
 
     /// From the text of a `FAIL`, as far as it is here.
     pub(super) fn of(text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-        // The serial number of a device stands in quotes, and may read like anything: it is the server's text that counts.
-        let text = match (text.find('\''), text.rfind('\'')) {
-            (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to + 1..]),
-            _ => text,
-        };
-        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let known = TEXTS.iter().find(|(part, _)| words.contains(part));
-        known.map_or(Self::OTHER, |(_, word)| Self(word))
+        Self::among(TEXTS.iter(), &words_of(text))
+    }
+
+    /// From a line that a client wrote to its standard error.
+    pub(super) fn of_run(line: &[u8]) -> Self {
+        Self::among(OWN_TEXTS.iter().chain(TEXTS), &words_of(line))
+    }
+
+    fn among<'a>(mut texts: impl Iterator<Item = &'a (&'static str, &'static str)>, words: &str) -> Self {
+        texts.find(|(part, _)| words.contains(part)).map_or(Self::OTHER, |(_, word)| Self(word))
+    }
+
+    /// A text that says this reason.
+    pub(super) fn text(self) -> Option<&'static str> {
+        OWN_TEXTS.iter().chain(TEXTS).find(|(_, word)| *word == self.0).map(|(text, _)| *text)
     }
 
     pub const fn as_str(self) -> &'static str {
         self.0
     }
+}
+
+/// The words of a text, parted by single spaces. The serial number of a device, or a path, stands in quotes, and may read like
+/// anything: it is the text around it that counts.
+fn words_of(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let text = match (text.find('\''), text.rfind('\'')) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to + 1..]),
+        _ => text,
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

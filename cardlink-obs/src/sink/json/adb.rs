@@ -2,7 +2,7 @@
 
 use super::seconds;
 use crate::{
-    observation::{AdbOperation, AdbResult, PhoneList},
+    observation::{AdbCommand, AdbOperation, AdbResult, PhoneList, RunStatus},
     sink::{names::Names, wall::WallClock},
 };
 use serde_json::{Value, json};
@@ -21,6 +21,26 @@ pub fn operation(one: &AdbOperation, clock: &WallClock, names: &Names) -> Value 
         "device_type": "phone",
         "device": one.device.as_ref().map(|device| names.device(device)),
         "incomplete": one.incomplete,
+        "counted_elsewhere": one.counted_elsewhere,
+    })
+}
+
+pub fn command(one: &AdbCommand, clock: &WallClock, names: &Names) -> Value {
+    let (exit_code, signal) = match one.status {
+        RunStatus::Exit(code) => (Some(code), None),
+        RunStatus::Signal(signal) => (None, Some(signal)),
+    };
+    json!({
+        "type": "adb_command",
+        "time": clock.iso(one.end),
+        "operation": one.operation,
+        "result": one.result.as_str(),
+        "exit_code": exit_code,
+        "signal": signal,
+        "duration": seconds(one.duration()),
+        "spawn": seconds(one.began.since(one.start)),
+        "device_type": "phone",
+        "device": one.device.as_ref().map(|device| names.device(device)),
         "counted_elsewhere": one.counted_elsewhere,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{seconds, session};
 use crate::{
-    observation::{Device, DeviceApdu, DeviceChange, DeviceFinding, DeviceOperation, Share, Trigger},
+    observation::{Device, DeviceApdu, DeviceChange, DeviceFinding, DeviceOperation, LineChange, Share, Trigger},
     sink::{names::Names, wall::WallClock},
 };
 use serde_json::{Value, json};
@@ -76,4 +76,19 @@ pub fn finding(finding: &DeviceFinding, clock: &WallClock, names: &Names) -> Val
         "counted_elsewhere": finding.counted_elsewhere,
     });
     super::with(super::with(own, session::of_kind(finding.kind)), device(&finding.device, names))
+}
+
+pub fn line(change: &LineChange, clock: &WallClock) -> Value {
+    let settings = &change.settings;
+    json!({
+        "type": "line_settings",
+        "time": clock.iso(change.at),
+        "baud": settings.baud,
+        "data_bits": settings.data_bits,
+        "parity": settings.parity.as_str(),
+        "stop_bits": settings.stop_bits,
+        "flow_control": settings.flow.as_str(),
+        "pseudo_terminal": change.pseudo,
+        "during_command": change.during_command,
+    })
 }

@@ -104,6 +104,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
             }),
             tty_json(&command.tty, names),
         ),
+        Observation::Line(change) => with(device::line(change, clock), tty_json(&change.tty, names)),
         Observation::Trigger(trigger) => with(device::trigger(trigger, clock), tty_json(&trigger.tty, names)),
         Observation::AtUnsolicited(code) => with(
             json!({"type": "at_unsolicited", "time": clock.iso(code.at), "code": code.code}),
@@ -190,6 +191,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
             with(device::finding(finding, clock, names), process_json(&finding.process))
         }
         Observation::AdbOperation(one) => with(adb::operation(one, clock, names), connection_json(&one.connection)),
+        Observation::AdbCommand(run) => with(adb::command(run, clock, names), process_json(&run.process)),
         Observation::PhoneList(list) => with(adb::phones(list, clock, names), connection_json(&list.connection)),
     }
 }

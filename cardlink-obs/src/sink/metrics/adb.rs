@@ -1,10 +1,11 @@
 //! Metrics of the Android Debug Bridge.
 
 use super::{registry::Registry, table};
-use crate::observation::{AdbOperation, DeviceType, PhoneList};
+use crate::observation::{AdbCommand, AdbOperation, AdbResult, DeviceType, PhoneList};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 /// Servers whose phones are counted.
@@ -21,15 +22,27 @@ pub fn operation(one: &AdbOperation, target: &str, device: &str, registry: &Regi
     if one.counted_elsewhere {
         return;
     }
+    let took = (one.timed && !one.incomplete).then(|| one.duration());
+    count([target, device, one.operation], one.result, took, registry);
+}
+
+/// A run of adb counts as an operation when none of it was seen at the server.
+pub fn command(one: &AdbCommand, target: &str, device: &str, registry: &Registry) {
+    if !one.counted_elsewhere {
+        count([target, device, one.operation], one.result, Some(one.duration()), registry);
+    }
+}
+
+fn count(labels: [&str; 3], result: AdbResult, took: Option<Duration>, registry: &Registry) {
+    let [target, device, operation] = labels;
     for result in ["ok", "aborted", "hangup"] {
-        registry.add(&table::ADB_OPERATIONS, &[target, device, one.operation, result], 0.0);
+        registry.add(&table::ADB_OPERATIONS, &[target, device, operation, result], 0.0);
     }
-    registry.increment(&table::ADB_OPERATIONS, &[target, device, one.operation, one.result.as_str()]);
-    if one.timed && !one.incomplete {
-        let labels = [target, device, one.operation];
-        registry.observe(&table::ADB_OPERATION_DURATION, &labels, one.duration().as_secs_f64());
+    registry.increment(&table::ADB_OPERATIONS, &[target, device, operation, result.as_str()]);
+    if let Some(took) = took {
+        registry.observe(&table::ADB_OPERATION_DURATION, &labels, took.as_secs_f64());
     }
-    if let Some(error) = one.result.error() {
+    if let Some(error) = result.error() {
         registry.increment(&table::DEVICE_ERRORS, &[target, DeviceType::Phone.as_str(), device, error]);
     }
 }

@@ -326,10 +326,17 @@ impl Sink for Metrics {
                 let device = phone.map(|phone| self.host_devices.seen(phone, &target, &mut self.apdus, &self.registry));
                 adb::operation(operation, &target, &device.unwrap_or_default(), &self.registry);
             }
+            Observation::AdbCommand(run) => {
+                let target = self.target(&run.process.target);
+                let phone = run.device.as_ref().filter(|_| !run.counted_elsewhere);
+                let device = phone.map(|phone| self.host_devices.seen(phone, &target, &mut self.apdus, &self.registry));
+                adb::command(run, &target, &device.unwrap_or_default(), &self.registry);
+            }
             Observation::PhoneList(list) => self.adb.listed(list, &self.registry),
             // Spans tell of functions: their names are the user's own, and no series is.
             Observation::DeviceFinding(_)
             | Observation::AtUnsolicited(_)
+            | Observation::Line(_)
             | Observation::Function(_)
             | Observation::TestStarted(_) => {}
         }

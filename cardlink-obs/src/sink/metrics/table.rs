@@ -95,9 +95,9 @@ metrics! {
     AT_COMMANDS: Kind::Counter, "cardlink_at_commands_total" ["target", "device", "command", "result"]
         "AT commands, by final result code.";
     ADB_OPERATION_DURATION: Kind::Histogram(ADB_BUCKETS), "cardlink_adb_operation_duration_seconds" ["target", "device", "operation"]
-        "From the first byte of a request to the adb server, the choice of the phone included, to the end of its answer.";
+        "From the first byte of a request to the adb server, the choice of the phone included, to the end of its answer; of a run of adb of which none was seen, from its fork to its end.";
     ADB_OPERATIONS: Kind::Counter, "cardlink_adb_operations_total" ["target", "device", "operation", "result"]
-        "Requests to the adb server, or through it to a phone, by result.";
+        "Requests to the adb server, or through it to a phone, and runs of adb of which none was seen, by result.";
     ADB_PHONES: Kind::Gauge, "cardlink_adb_phones" ["state"]
         "Phones that adb servers know, by what they say of them.";
     PROGRAM_WAIT: Kind::Histogram(AT_BUCKETS), "cardlink_program_wait_seconds" ["target", "device", "interface"]

@@ -6,8 +6,9 @@ use super::{
     span::{Context, Parent, SpanId, TraceId},
 };
 use crate::observation::{
-    AdbOperation, AtCommand, Carrier, ConnectFailed, Connection, DeviceApdu, Exchange, FunctionCall, Handshake,
-    Observation, Query, Session, SessionOpened, Stamp, TargetEvent, TestKey, TestStarted, TraceParent, Trigger, Tty,
+    AdbCommand, AdbOperation, AdbRun, AtCommand, Carrier, ConnectFailed, Connection, DeviceApdu, Exchange,
+    FunctionCall, Handshake, Observation, Query, Session, SessionOpened, Stamp, TargetEvent, TestKey, TestStarted,
+    TraceParent, Trigger, Tty,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -145,6 +146,7 @@ impl Contexts {
             Observation::Query(query) => self.query(query).context,
             Observation::ConnectFailed(failed) if self.has_span(failed) => self.connect_failed(failed).context,
             Observation::AdbOperation(one) => self.adb_operation(one).context,
+            Observation::AdbCommand(run) => self.adb_command(run).context,
             Observation::Test(test) => self.test(test.key()?).context,
             _ => return None,
         })
@@ -244,7 +246,21 @@ impl Contexts {
     pub fn adb_operation(&self, one: &AdbOperation) -> Root {
         let pid = one.connection.process.pid;
         let what = [number_of(one.operation), one.connection.number, one.start.as_nanos(), one.end.as_nanos()];
-        self.root(pid, one.cause.test, self.ids.alone("adb", &what))
+        let own = self.ids.alone("adb", &what);
+        let Some(run) = one.run else { return self.root(pid, one.cause.test, own) };
+        let around = self.run(run, one.cause.test);
+        let context = Context { span: own.span, ..around.context };
+        Root { context, above: Some(around.context.span), ..around }
+    }
+
+    /// Of a run of adb, around what it asked the server.
+    pub fn adb_command(&self, run: &AdbCommand) -> Root {
+        self.run(run.run(), run.cause.test)
+    }
+
+    fn run(&self, run: AdbRun, test: Option<TestKey>) -> Root {
+        let what = [u64::from(run.pid), run.began.as_nanos()];
+        self.root(run.pid, test, self.ids.alone("adb run", &what))
     }
 
     /// The span of a call of a named function, and what it is under when it is in no session.

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     observation::{
-        AdbOperation, AdbResult, Apdu, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, Flight,
-        FunctionCall, Handshake, PeerAddress, ProgramWait, Role, Script, Session, SessionStatus, TlsVersion, Trigger,
+        AdbCommand, AdbOperation, AdbResult, Apdu, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange,
+        Finding, Flight, FunctionCall, Handshake, PeerAddress, ProgramWait, Role, RunStatus, Script, Session,
+        SessionStatus, TlsVersion, Trigger,
     },
     protocol::apdu::{Category, StatusWord},
     sink::names::Names,
@@ -323,6 +324,30 @@ pub fn adb_operation(one: &AdbOperation, context: Context, names: &Names) -> Spa
     }
     if let Some(at) = one.first_byte {
         span.event(SpanEvent { name: Cow::Borrowed("adb.first_byte"), at, attributes: Attributes::default() });
+    }
+    span
+}
+
+pub fn adb_command(run: &AdbCommand, context: Context, names: &Names) -> Span {
+    let mut span = Span::new(context, format!("adb run {}", run.operation), Kind::Internal, run.start, run.end);
+    let into = &mut span.attributes;
+    into.put("cardlink.target", run.process.target.to_string());
+    into.put("process.pid", run.process.pid);
+    into.put("process.executable.name", run.process.comm.to_string());
+    into.put("cardlink.device.type", "phone");
+    into.put_some("cardlink.device", run.device.as_ref().map(|device| names.device(device)));
+    into.put("cardlink.adb.operation", run.operation);
+    into.put("cardlink.adb.result", run.result.as_str());
+    match run.status {
+        RunStatus::Exit(code) => into.put("process.exit.code", code),
+        RunStatus::Signal(signal) => into.put("cardlink.process.signal", signal),
+    }
+    if let Some(error) = run.result.error() {
+        into.put("error.type", error);
+        span.status = Status::Error(Cow::Borrowed(""));
+    }
+    if run.began != run.start {
+        span.event(SpanEvent { name: Cow::Borrowed("adb.began"), at: run.began, attributes: Attributes::default() });
     }
     span
 }

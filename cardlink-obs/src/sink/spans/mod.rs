@@ -22,8 +22,9 @@ pub use span::{Attributes, Context, Kind, MOST_EVENTS, Parent, Span, SpanEvent, 
 
 use super::names::Names;
 use crate::observation::{
-    AdbOperation, AtCommand, ConnectFailed, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding, FunctionCall,
-    Handshake, Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey, TestStarted,
+    AdbCommand, AdbOperation, AtCommand, ConnectFailed, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding,
+    FunctionCall, Handshake, Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey,
+    TestStarted,
 };
 use in_tests::InTests;
 use std::{
@@ -143,6 +144,7 @@ impl Spans {
             Observation::TestStarted(started) => self.test_started(started),
             Observation::Test(test) => self.test(test, out),
             Observation::AdbOperation(one) => self.adb_operation(one, out),
+            Observation::AdbCommand(run) => self.adb_command(run, out),
             _ => {}
         }
         self.contexts.forget(observation);
@@ -445,6 +447,14 @@ impl Spans {
         }
         let root = self.contexts.adb_operation(one);
         let mut span = describe::adb_operation(one, root.context, &self.names);
+        span.parent = root.above();
+        self.judge(vec![span], &root, out);
+    }
+
+    /// Around what it asked the adb server.
+    fn adb_command(&mut self, run: &AdbCommand, out: &mut Vec<Trace>) {
+        let root = self.contexts.adb_command(run);
+        let mut span = describe::adb_command(run, root.context, &self.names);
         span.parent = root.above();
         self.judge(vec![span], &root, out);
     }

@@ -10,9 +10,9 @@ mod test;
 
 use super::{Sink, names::Names, wall::WallClock};
 use crate::observation::{
-    AtCommand, AtResult, AtUnsolicited, Blind, Call, Connection, ConnectionClosed, ConnectionOutcome, DatabaseChange,
-    Handshake, Observation, PeerAddress, Phases, Process, ProgramWait, Role, SessionStatus, Stamp, TargetChange,
-    TargetEvent, Trigger, Tty,
+    AdbResult, AtCommand, AtResult, AtUnsolicited, Blind, Call, Connection, ConnectionClosed, ConnectionOutcome,
+    DatabaseChange, Handshake, LineChange, Observation, PeerAddress, Phases, Process, ProgramWait, Role, SessionStatus,
+    Stamp, TargetChange, TargetEvent, Trigger, Tty,
 };
 use crate::protocol::tls::is_signal;
 use crate::track::dialogue::KINDS;
@@ -130,6 +130,7 @@ impl Filter {
                 no_connection && !self.failed && self.slower.is_none_or(|limit| took >= limit)
             }
             Observation::AtUnsolicited(_)
+            | Observation::Line(_)
             | Observation::TestSuite(_)
             | Observation::TestStarted(_)
             | Observation::Target(_)
@@ -158,6 +159,10 @@ impl Filter {
             }
             Observation::AdbOperation(one) => {
                 self.wants_connection(&one.connection) && self.wants(adb::has_failed(one), one.duration())
+            }
+            Observation::AdbCommand(run) => {
+                let failed = !matches!(run.result, AdbResult::Ok);
+                no_connection && (self.all || !run.counted_elsewhere || failed) && self.wants(failed, run.duration())
             }
             Observation::DeviceOperation(operation) => {
                 self.wants_maybe(operation.connection.as_deref())
@@ -215,6 +220,7 @@ impl<W: Write> Text<W> {
             Observation::Finding(finding) => self.finding(finding),
             Observation::AtCommand(command) => self.at_command(command),
             Observation::Trigger(trigger) => self.trigger(trigger),
+            Observation::Line(change) => self.line_settings(change),
             Observation::AtUnsolicited(code) if self.filter.all => self.unsolicited(code),
             Observation::ProgramWait(wait) if wait.wait >= TOLD_WAIT => self.program_wait(wait),
             Observation::Target(change) if self.filter.all || change.event == TargetEvent::Found => self.target(change),
@@ -228,6 +234,7 @@ impl<W: Write> Text<W> {
             Observation::DatabaseConnection(told) => self.database(told),
             Observation::ConnectFailed(failed) => self.connect_failed(failed),
             Observation::AdbOperation(one) => self.adb_operation(one),
+            Observation::AdbCommand(run) => self.adb_command(run),
             Observation::PhoneList(list) if self.filter.all => self.phones(list),
             Observation::Incomplete(incomplete) => {
                 let time = self.clock.time_of_day(incomplete.at);
@@ -405,6 +412,18 @@ impl<W: Write> Text<W> {
         let ciphered = if trigger.ciphered { "   enciphered" } else { "" };
         let kind = trigger.kind.as_str();
         writeln!(self.out, "  trigger {:<3} {kind}   {style}{what}{style:#}{tar}{DIM}{ciphered}{DIM:#}", trigger.number)
+    }
+
+    fn line_settings(&mut self, change: &LineChange) -> io::Result<()> {
+        self.tty_heading(change.at, &change.tty)?;
+        let flow = change.settings.flow.as_str().replace('_', " ");
+        let pseudo = if change.pseudo { "   without effect on a pseudo-terminal" } else { "" };
+        let during = if change.during_command { "   while a command waits ⚠" } else { "" };
+        writeln!(
+            self.out,
+            "  {:<14} {}, flow control: {flow}{DIM}{pseudo}{DIM:#}{WARN}{during}{WARN:#}",
+            "line", change.settings
+        )
     }
 
     fn unsolicited(&mut self, code: &AtUnsolicited) -> io::Result<()> {

@@ -5,11 +5,13 @@
 
 mod fuzz;
 mod phones;
+mod runs;
 #[cfg(test)]
 mod tests;
 
 pub use fuzz::fuzz;
 pub use phones::Phones;
+pub use runs::Runs;
 
 use super::dialogue::{Dialogue, Kind, Recognition};
 use crate::{
@@ -176,6 +178,7 @@ impl AdbTracker {
                 incomplete: self.incomplete,
                 counted_elsewhere: false,
                 cause: Cause::default(),
+                run: None,
             },
             streams: false,
         });

@@ -41,7 +41,9 @@ mod tests;
 pub use crate::protocol::at::{AtVerdict, Mode};
 pub use fuzz::fuzz;
 
-use crate::observation::{Blind, BlindWay, DeviceOperation, Incomplete, Observation, Stamp, Tty};
+use crate::observation::{
+    Blind, BlindWay, DeviceOperation, Incomplete, LineChange, LineSettings, Observation, Stamp, Tty,
+};
 use crate::protocol::at::{Dialogue, Written};
 use crate::stream::{Call, Chunk, Direction, Hole, Item};
 use look::{Attention, ZeroReads};
@@ -85,6 +87,8 @@ pub struct AtTracker {
     answer_trails: bool,
     /// It was told that the device could not be read or written.
     has_failed: bool,
+    /// How characters go over the line, as it was asked last.
+    line: Option<LineSettings>,
     /// Observed, but not handed on yet.
     told: Vec<Observation>,
 }
@@ -101,6 +105,7 @@ impl AtTracker {
             line_began: Stamp::default(),
             answer_trails: false,
             has_failed: false,
+            line: None,
             told: Vec::new(),
         }
     }
@@ -127,8 +132,27 @@ impl AtTracker {
             self.zeroes = ZeroReads::default();
             self.wait.closed();
             self.has_failed = false;
+            self.line = None;
             self.told.clear();
         }
+    }
+
+    /// The program set how characters go over the line; what it asks for again is not told again.
+    pub fn line_set(&mut self, asked: LineSettings, at: Stamp, out: &mut Vec<Observation>) {
+        // A speed of its own that is not there stays as it is.
+        let baud = asked.baud.or(self.line.and_then(|before| before.baud));
+        let settings = LineSettings { baud, ..asked };
+        if self.verdict() == AtVerdict::NotAt || self.line.replace(settings) == Some(settings) {
+            return;
+        }
+        self.told.push(Observation::Line(Box::new(LineChange {
+            at,
+            tty: Arc::clone(&self.tty),
+            settings,
+            pseudo: self.tty.path.starts_with("/dev/pts/"),
+            during_command: self.pairing.waits(),
+        })));
+        self.deliver(out);
     }
 
     /// Hands on what was observed, once it is certain that the tty speaks AT.

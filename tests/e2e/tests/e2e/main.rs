@@ -1,5 +1,6 @@
 //! The agent against real peers. Each module is one thing that the agent promises.
 
+mod adb_runs;
 mod admin_faults;
 mod admin_servers;
 mod at;
@@ -17,6 +18,7 @@ mod health;
 mod keys;
 mod library;
 mod library_sessions;
+mod lines;
 mod load;
 mod local_sockets;
 mod losses;

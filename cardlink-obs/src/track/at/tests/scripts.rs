@@ -403,3 +403,38 @@ fn a_terminal_is_not_at() {
     bench.read(10, &b"$GPGGA,1,2,3\r\n".repeat(1200)).told(&[]);
     assert_eq!(bench.tracker.verdict(), AtVerdict::NotAt);
 }
+
+#[test]
+fn settings_of_the_line_are_told_when_at_is_spoken() {
+    let line = |baud: Option<u32>, stop_bits: u8| LineSettings {
+        baud,
+        data_bits: 8,
+        parity: crate::observation::Parity::None,
+        stop_bits,
+        flow: crate::observation::FlowControl { hardware: false, software_out: false, software_in: false },
+    };
+    let mut bench = Bench::new();
+    let set = |bench: &mut Bench, settings: LineSettings| {
+        let mut out = Vec::new();
+        bench.tracker.line_set(settings, at(bench.now), &mut out);
+        let change = |one: &Observation| match one {
+            Observation::Line(change) => (change.settings.to_string(), change.during_command),
+            other => panic!("{other:?}"),
+        };
+        out.iter().map(change).collect::<Vec<_>>()
+    };
+    assert!(set(&mut bench, line(Some(9600), 1)).is_empty(), "it may be anything yet");
+    let mut out = Vec::new();
+    let call = bench.call(10);
+    bench.tracker.on(&Item::Data(Chunk { direction: Direction::Write, call, offset: 0, bytes: b"AT\r" }), &mut out);
+    let kept = out.iter().filter(|one| matches!(one, Observation::Line(_))).count();
+    // Kept back until it was certain, and told once.
+    let after = set(&mut bench, line(Some(115_200), 1));
+    assert_eq!((kept, after.len()), (1, 1));
+    assert_eq!(after, [(String::from("115200 8N1"), true)], "a command waits");
+    assert!(set(&mut bench, line(Some(115_200), 1)).is_empty(), "the same again");
+    bench.read(1000, b"\r\nOK\r\n");
+    assert_eq!(set(&mut bench, line(None, 2)), [(String::from("115200 8N2"), false)], "the speed stays");
+    bench.item(&Item::Closed { at: at(bench.now) });
+    assert!(set(&mut bench, line(None, 2)).is_empty(), "another life, of which nothing is known");
+}
