@@ -15,6 +15,7 @@ use crate::observation::{
 };
 use crate::protocol::tls::is_signal;
 use crate::track::dialogue::KINDS;
+use crate::words::counted;
 use anstyle::{AnsiColor, Style};
 use std::{
     io::{self, Write},
@@ -203,9 +204,9 @@ impl<W: Write> Text<W> {
             Observation::Finding(finding) => self.finding(finding),
             Observation::AtCommand(command) => self.at_command(command),
             Observation::Trigger(trigger) => self.trigger(trigger),
-            Observation::AtUnsolicited(code) if self.filter.all => self.unsolicited(code),
-            Observation::ProgramWait(wait) if wait.wait >= TOLD_WAIT => self.program_wait(wait),
-            Observation::Target(change) if self.filter.all || change.event == TargetEvent::Found => self.target(change),
+            Observation::AtUnsolicited(code) => self.unsolicited(code),
+            Observation::ProgramWait(wait) => self.program_wait(wait),
+            Observation::Target(change) => self.target(change),
             Observation::Blind(blind) => self.blind(blind),
             Observation::Function(call) => self.function(call),
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu),
@@ -215,7 +216,7 @@ impl<W: Write> Text<W> {
             Observation::Query(query) => self.query(query),
             Observation::DatabaseConnection(told) => self.database(told),
             Observation::AdbOperation(one) => self.adb_operation(one),
-            Observation::PhoneList(list) if self.filter.all => self.phones(list),
+            Observation::PhoneList(list) => self.phones(list),
             Observation::Incomplete(incomplete) => {
                 let time = self.clock.time_of_day(incomplete.at);
                 let what = match incomplete.bytes {
@@ -224,8 +225,45 @@ impl<W: Write> Text<W> {
                 };
                 writeln!(self.out, "{time} {WARN}incomplete{WARN:#} {} {what}", incomplete.source)
             }
-            _ => Ok(()),
+            Observation::ConnectionOpened(_)
+            | Observation::SessionOpened(_)
+            | Observation::TestStarted(_)
+            | Observation::Process(_) => Ok(()),
         }
+    }
+
+    /// Whether there is anything to say of it.
+    pub fn shows(&self, observation: &Observation) -> bool {
+        let worth_telling = match observation {
+            Observation::ConnectionOpened(_)
+            | Observation::SessionOpened(_)
+            | Observation::TestStarted(_)
+            | Observation::Process(_) => false,
+            Observation::AtUnsolicited(_) | Observation::PhoneList(_) => self.filter.all,
+            Observation::ProgramWait(wait) => wait.wait >= TOLD_WAIT,
+            Observation::Target(change) => self.filter.all || change.event == TargetEvent::Found,
+            Observation::ConnectionClosed(closed) => self.tells(closed),
+            _ => true,
+        };
+        worth_telling && self.filter.passes(observation)
+    }
+
+    /// Says that so many observations are missing here. What comes next has its heading again.
+    pub fn left_out(&mut self, at: Stamp, observations: u64) {
+        self.heading = None;
+        let time = self.clock.time_of_day(at);
+        let what = counted(observations, "observation", "observations");
+        let result = writeln!(self.out, "{time} {WARN}{what} left out{WARN:#}: they were not read fast enough");
+        self.unread = self.unread || is_gone(&result);
+    }
+
+    fn tells(&self, closed: &ConnectionClosed) -> bool {
+        self.filter.all
+            || match closed.outcome {
+                ConnectionOutcome::Handshake | ConnectionOutcome::Unknown => false,
+                ConnectionOutcome::NotTls => !closed.spoke.is_some_and(is_followed),
+                ConnectionOutcome::NoClientHello => true,
+            }
     }
 
     fn time(&self, at: Stamp) -> String {
@@ -306,9 +344,7 @@ impl<W: Write> Text<W> {
 
     fn closed(&mut self, closed: &ConnectionClosed) -> io::Result<()> {
         let what = match closed.outcome {
-            ConnectionOutcome::Handshake | ConnectionOutcome::Unknown if !self.filter.all => return Ok(()),
             ConnectionOutcome::Handshake | ConnectionOutcome::Unknown => String::from("closed"),
-            ConnectionOutcome::NotTls if !self.filter.all && closed.spoke.is_some_and(is_followed) => return Ok(()),
             ConnectionOutcome::NoClientHello => {
                 String::from("closed without a ClientHello: the bearer was up, the peer said nothing")
             }
@@ -418,7 +454,7 @@ impl<W: Write> Text<W> {
 
 impl<W: Write> Sink for Text<W> {
     fn take(&mut self, observation: &Observation) {
-        if !self.unread && self.filter.passes(observation) {
+        if !self.unread && self.shows(observation) {
             self.unread = is_gone(&self.write(observation));
         }
     }

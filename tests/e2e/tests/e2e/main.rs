@@ -5,6 +5,7 @@ mod admin_servers;
 mod at;
 mod compare;
 mod config;
+mod control;
 mod databases;
 mod descriptors;
 mod documentation;
