@@ -160,8 +160,8 @@ impl Room {
 
 fn told(peer: &UCred) -> String {
     match peer.pid() {
-        Some(pid) => format!("user {}, group {}, pid {pid},", peer.uid(), peer.gid()),
-        None => format!("user {}, group {},", peer.uid(), peer.gid()),
+        Some(pid) => format!("user {} (group {}, pid {pid})", peer.uid(), peer.gid()),
+        None => format!("user {} (group {})", peer.uid(), peer.gid()),
     }
 }
 

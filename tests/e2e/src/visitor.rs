@@ -44,9 +44,8 @@ pub fn programs() -> Result<BTreeSet<u32>> {
     let mut words = [0_u32; 32];
     loop {
         // SAFETY: the kernel reads and writes within the array, whose length it is told.
-        let result = unsafe {
-            libc::syscall(libc::SYS_bpf, BPF_PROG_GET_NEXT_ID, words.as_mut_ptr(), size_of_val(&words))
-        };
+        let result =
+            unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_GET_NEXT_ID, words.as_mut_ptr(), size_of_val(&words)) };
         if result != 0 {
             let error = std::io::Error::last_os_error();
             if error.raw_os_error() == Some(libc::ENOENT) {

@@ -194,21 +194,22 @@ fn the_level_of_the_log() -> Result {
     agent.program.line("who changed it", |line| line.contains(&who).then_some(()))?;
     // From now on clients are told of, and of nothing else more is.
     level("")?;
-    let visit = format!("user {NOBODY}, group {group}, pid ");
+    let visit = format!("user {NOBODY} (group {group}, pid ");
     agent.program.line("who looked", |line| {
         (line.contains(&visit) && line.contains("is at the control socket")).then_some(())
     })?;
     ensure!(level("warn --json")?.contains(r#""new":"warn,cardlink_obs::control=debug""#));
     ensure!(level("control=warn")? == "warn,cardlink_obs::control=debug → warn,cardlink_obs::control=warn");
-    let before = visits(&agent);
+    // The visits from the first change to the last one were told of, and this one is not.
+    wait::until("three visits", PATIENCE, || Ok((visits(&agent) == 3).then_some(())))?;
     ensure!(level("")? == "warn,cardlink_obs::control=warn");
-    ensure!(visits(&agent) == before, "{}", agent.program.said());
     // A reload brings back what the configuration says.
     agent.program.signal(Signal::SIGHUP)?;
     wait::until("the configured level", PATIENCE, || Ok((level("")? == "info").then_some(())))?;
     let (code, _, err) = ended(&place, group, "log level --control SOCKET loud")?;
     ensure!(code == Some(2) && err.contains("`loud` is none"), "{code:?} {err}");
     agent.stop()?;
+    ensure!(visits(&agent) == 3, "{}", agent.program.said());
     Ok(())
 }
 
@@ -221,15 +222,15 @@ fn memory(pid: u32) -> Result<u64> {
 
 #[test]
 fn a_client_that_does_not_read_harms_nobody() -> Result {
-    const SESSIONS: u64 = 1500;
+    const SESSIONS: u64 = 1000;
     let place = Place::new()?;
     let server = Server::lab(&place, "--model threads --workers 8")?;
-    let mut agent = started(&place, &format!("--sample-every 0 --pid {} {}", server.pid(), place.with_keys()))?;
+    let mut agent = started(&place, &format!("--sample-every 0 --pid {}", server.pid()))?;
     let reading = following(&place, "--json")?;
-    let mut stopped = following(&place, "--json")?;
+    let stopped = following(&place, "--json")?;
     stopped.signal(Signal::SIGSTOP)?;
     let before = memory(agent.program.pid())?;
-    let words = format!("--sessions {SESSIONS} --parallel 25 --timeout 60000");
+    let words = format!("--sessions {SESSIONS} --parallel 20 --timeout 60000");
     peers::card(&place, server.port, &words)?;
     let page = agent.settled(SESSIONS)?;
     ensure!(page.successes() == SESSIONS, "{:?}", page.handshakes());
