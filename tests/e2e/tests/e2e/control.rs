@@ -222,7 +222,7 @@ fn memory(pid: u32) -> Result<u64> {
 
 #[test]
 fn a_client_that_does_not_read_harms_nobody() -> Result {
-    const SESSIONS: u64 = 1000;
+    const SESSIONS: u64 = 800;
     let place = Place::new()?;
     let server = Server::lab(&place, "--model threads --workers 8")?;
     let mut agent = started(&place, &format!("--sample-every 0 --pid {}", server.pid()))?;
@@ -230,7 +230,7 @@ fn a_client_that_does_not_read_harms_nobody() -> Result {
     let stopped = following(&place, "--json")?;
     stopped.signal(Signal::SIGSTOP)?;
     let before = memory(agent.program.pid())?;
-    let words = format!("--sessions {SESSIONS} --parallel 20 --timeout 60000");
+    let words = format!("--sessions {SESSIONS} --parallel 20 --rate 100 --timeout 60000");
     peers::card(&place, server.port, &words)?;
     let page = agent.settled(SESSIONS)?;
     ensure!(page.successes() == SESSIONS, "{:?}", page.handshakes());
@@ -239,6 +239,10 @@ fn a_client_that_does_not_read_harms_nobody() -> Result {
     // Who reads has all of it.
     wait::until("all of it", PATIENCE, || {
         Ok((told(&reading, "connection_closed")?.len() as u64 >= SESSIONS).then_some(()))
+    })
+    .with_context(|| {
+        let (lines, left_out) = (reading.out().len(), told(&reading, "left_out"));
+        format!("{lines} lines: {:?}, left out: {left_out:?}", reading.out().last())
     })?;
     ensure!(told(&reading, "left_out")?.is_empty(), "the other one has missed something");
     // Who did not has what there was room for, and how much is missing.
