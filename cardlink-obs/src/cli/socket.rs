@@ -35,11 +35,10 @@ impl SocketArgs {
 
 /// Whether this is the agent that the configuration speaks of, where it says something of its own.
 fn is_the_one(loaded: &Loaded, client: &Client) -> bool {
-    let of = |key: &str| loaded.values.get(key).map(|(_, place)| place);
+    let says_where = loaded.values.get("metrics.listen").is_some_and(|(_, place)| *place != Place::Default);
     let listen = loaded.config.metrics.listen;
-    let says = |key| of(key).is_some_and(|place| *place != Place::Default);
-    says("control.socket")
-        || !says("metrics.listen")
+    loaded.config.control.socket != AUTO
+        || !says_where
         || listen.port() == 0
         || client.url().contains(&format!("://{listen}/"))
 }

@@ -258,10 +258,10 @@ impl Follower {
         match &self.form {
             Form::Json(_) => self.queue.put(&written),
             Form::Text(_) => {
-                let text = String::from_utf8_lossy(&written);
-                self.queue.put(format!("{}\n", serde_json::json!({"text": text})).as_bytes())
+                let line = serde_json::json!({"text": String::from_utf8_lossy(&written)});
+                self.queue.put(format!("{line}\n").as_bytes());
             }
-        };
+        }
         written.clear();
         self.fresh = true;
     }

@@ -27,7 +27,7 @@ use tokio::{
 /// So many at once.
 const CLIENTS: u32 = 16;
 /// A client that asks nothing for so long is left; one that follows may be silent.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A client that does not read its answer for so long is left.
 const UNREAD: Duration = Duration::from_secs(10);
 /// A client that there is no room for is told so within this.

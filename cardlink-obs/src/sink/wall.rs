@@ -22,6 +22,7 @@ impl WallClock {
     }
 
     /// The same clock, read in another time zone; in that of this host when there is none of this name.
+    #[must_use]
     pub fn in_zone(mut self, name: &str) -> Self {
         if let Ok(zone) = TimeZone::get(name) {
             self.zone = zone;

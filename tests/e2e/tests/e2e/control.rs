@@ -309,7 +309,7 @@ fn what_is_no_request_gets_an_error() -> Result {
     raw.say(b"{\"request\":\"health\"}\n{\"request\":\"log_level\"}\n")?;
     ensure!(raw.line()?["ok"]["status"].is_string());
     ensure!(raw.line()?["ok"]["level"] == "info");
-    raw.say(&[b'x'; 20_000])?;
+    raw.say(&vec![b'x'; 20_000])?;
     ensure!(raw.line()?["error"].as_str().is_some_and(|error| error.contains("16 KiB")));
     let mut rest = Vec::new();
     ensure!(raw.0.read_to_end(&mut rest).unwrap_or(0) == 0, "it hangs up");
@@ -323,6 +323,49 @@ fn what_is_no_request_gets_an_error() -> Result {
     inside.pop();
     wait::until("room", PATIENCE, || Ok((Raw::connect(&place)?.line()?["protocol"] == 1).then_some(())))?;
     agent.stop()?;
+    Ok(())
+}
+
+/// As systemd starts it, and as a user's session has it.
+#[test]
+fn the_usual_place() -> Result {
+    let place = Place::new()?;
+    let folder = place.path("run/cardlink-obs");
+    fs::create_dir_all(&folder)?;
+    let usual = folder.join("control.sock");
+    let agent = || -> Result<Agent> {
+        let mut command = agent::command(&place)?;
+        command.env("CARDLINK_OBS_CONTROL_SOCKET", "auto").env("RUNTIME_DIRECTORY", &folder).gid(GROUP);
+        Agent::started(command.args(["run", "--listen", "127.0.0.1:0", "--comm", "nobody-of-this-name"]))
+    };
+    let mut first = agent()?;
+    let group = fs::metadata(&usual)?.gid();
+    let ask = |words: &str, listen: &str| -> Result<(Option<i32>, String)> {
+        let mut command = visitor::command(&place, NOBODY, group)?;
+        command.env("CARDLINK_OBS_CONTROL_SOCKET", "auto").env("XDG_RUNTIME_DIR", place.path("run"));
+        if !listen.is_empty() {
+            command.env("CARDLINK_OBS_METRICS_LISTEN", listen);
+        }
+        let mut program = Program::start(command.args(words.split_whitespace()))?;
+        let status = program.wait()?;
+        Ok((status.code(), program.said()))
+    };
+    let (code, said) = ask("status", "")?;
+    ensure!(code == Some(0) && said.contains(&format!(" at {}", usual.display())), "{code:?} {said}");
+    let (code, said) = ask("status", &first.address().to_string())?;
+    ensure!(code == Some(0) && said.contains(&format!(" at {}", usual.display())), "{code:?} {said}");
+    // A configuration that speaks of another agent means that one.
+    let (code, said) = ask("status", "127.0.0.1:1")?;
+    ensure!(code == Some(5) && said.contains("no agent answers at http://127.0.0.1:1/metrics"), "{code:?} {said}");
+
+    let mut second = agent()?;
+    let holder = format!("is that of cardlink-obs (pid {})", first.program.pid());
+    ensure!(second.program.said().contains(&holder), "{}", second.program.said());
+    ensure!(ask("status", &second.address().to_string())?.1.contains(" at http://"), "it is asked by HTTP");
+    second.stop()?;
+    ensure!(ask("log level", "")?.0 == Some(0), "the socket of the first has stayed");
+    first.stop()?;
+    ensure!(!usual.exists());
     Ok(())
 }
 
