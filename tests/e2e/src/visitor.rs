@@ -1,13 +1,11 @@
-//! Other users of the host: the agent's command line as one of them, and the BPF programs that there are.
+//! Other users of the host: the agent's command line as one of them, and what a process holds of BPF.
 
 use crate::{
     Result, agent,
     place::{self, Place},
 };
 use anyhow::Context as _;
-use nix::libc;
 use std::{
-    collections::BTreeSet,
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::Command,
@@ -36,26 +34,9 @@ pub fn command(place: &Place, user: u32, group: u32) -> Result<Command> {
     Ok(command)
 }
 
-/// The numbers of all BPF programs that the kernel has.
-pub fn programs() -> Result<BTreeSet<u32>> {
-    const BPF_PROG_GET_NEXT_ID: libc::c_int = 11;
-    let mut found = BTreeSet::new();
-    // start_id, next_id, open_flags, and room for what newer kernels look at.
-    let mut words = [0_u32; 32];
-    loop {
-        // SAFETY: the kernel reads and writes within the array, whose length it is told.
-        let result =
-            unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_GET_NEXT_ID, words.as_mut_ptr(), size_of_val(&words)) };
-        if result != 0 {
-            let error = std::io::Error::last_os_error();
-            if error.raw_os_error() == Some(libc::ENOENT) {
-                return Ok(found);
-            }
-            return Err(error).context("the BPF programs cannot be counted");
-        }
-        let [_, next, ..] = words;
-        found.insert(next);
-        words = [0; 32];
-        words[0] = next;
-    }
+/// So many BPF programs, maps, links and perf events this process holds.
+pub fn probes(pid: u32) -> Result<usize> {
+    let folder = fs::read_dir(format!("/proc/{pid}/fd")).with_context(|| format!("the descriptors of {pid}"))?;
+    let links = folder.filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned()));
+    Ok(links.filter(|link| link.contains("bpf") || link.contains("perf_event")).count())
 }

@@ -77,13 +77,18 @@ fn a_member_of_the_group_sees_what_the_agent_sees() -> Result {
     let mode = fs::metadata(socket(&place))?.permissions().mode();
     ensure!(mode & 0o7777 == 0o660, "{mode:o}");
     // The probes are those of the agent before and after.
-    let programs = visitor::programs()?;
+    let probes = visitor::probes(agent.program.pid())?;
+    ensure!(probes > 10, "the agent holds {probes} probes");
     let mut json = following(&place, "--json --all")?;
     let mut text = following(&place, "")?;
     let mut failed = following(&place, "--json --failed")?;
     peers::card(&place, server.port, "--sessions 6 --fault none,wrong-key")?;
     let page = agent.settled(6)?;
-    ensure!(visitor::programs()? == programs, "a client has attached something");
+    let now = visitor::probes(agent.program.pid())?;
+    ensure!(now == probes, "{now} probes, and {probes} before");
+    for client in [&json, &text, &failed] {
+        ensure!(visitor::probes(client.pid())? == 0, "a client has probes of its own");
+    }
     ensure!((page.successes(), page.failures()) == (3, 3), "{:?}", page.handshakes());
     let met = wait::until("the end of six connections", PATIENCE, || {
         let closed = told(&json, "connection_closed")?;
