@@ -18,6 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["client", "compare", "config", "keys"],
     &["health"],
     &["server", "doctor", "logging", "monitoring", "privileges", "service"],
+    &["control"],
     &["agent"],
     &["cli"],
 ];

@@ -97,13 +97,23 @@ inside() {
     main=$(systemctl show -p MainPID --value "$unit")
     echo "service: ready, pid $main, $(systemctl show -p StatusText --value "$unit")"
     [ "$(sed -n 's/^NoNewPrivs:\t//p' "/proc/$main/status")" = 1 ] || fail "it could gain rights"
+    socket=/run/cardlink-obs/control.sock
+    [ "$(stat -c %a:%U:%G "$socket")" = 660:root:cardlink-obs ] || fail "$socket is $(stat -c %a:%U:%G "$socket")"
     cards 3
     await "page with 3 handshakes" counted 3
+    setpriv --reuid=65534 --regid=cardlink-obs --clear-groups cardlink-obs status --control "$socket" >"$here/status" ||
+        fail "a member of the group cannot look at the agent"
+    grep -q '3 handshakes' "$here/status" || fail "the status is another: $(cat "$here/status")"
+    setpriv --reuid=65534 --regid=65534 --clear-groups cardlink-obs status --control "$socket" 2>/dev/null &&
+        fail "others can look at the agent"
 
     cardlink-obs config set log.level debug || fail "the level was not set"
     systemctl reload "$unit" || fail "it does not reload"
     await "news of the reload" logged 'reloaded: log.level changed'
     [ "$(systemctl show -p MainPID --value "$unit")" = "$main" ] || fail "a reload made another process of it"
+
+    cardlink-obs log level control=trace | grep -q '^debug → debug,cardlink_obs::control=trace$' ||
+        fail "the level was not changed"
 
     systemctl restart psk-server.service || fail "the server does not restart"
     await "server" listens

@@ -5,6 +5,7 @@ use crate::{
     capture::loader::LoadError,
     client::{SecretError, certificate::CertificateError},
     config::{ConfigError, EditError, Place},
+    control::{ControlClientError, ControlError},
     keys::KeyFileError,
     logging::LoggingError,
     server::ServerError,
@@ -27,6 +28,10 @@ pub enum CliError {
     NoSuchProcess(u32),
     #[error("{0}")]
     Server(#[from] ServerError),
+    #[error("{0}")]
+    Control(#[from] ControlError),
+    #[error("{0}")]
+    ControlClient(#[from] ControlClientError),
     #[error("{0}")]
     Recording(#[from] RecordingError),
     #[error("{0}")]
@@ -65,7 +70,7 @@ pub const CODES: &[(i32, &str)] = &[
     (3, "There is no process with the pid that was given."),
     (
         4,
-        "The address of `--listen` (or `health.listen`) cannot be used: another program has it, or it is not this host's.",
+        "The address of `--listen` (or `health.listen`), or the socket of `--control`, cannot be used: another program has it, or it cannot be there.",
     ),
     (
         5,
@@ -81,7 +86,7 @@ pub const CODES: &[(i32, &str)] = &[
         74,
         "A file cannot be read or written: a recording (also when a full disk ended it), the hashing key, a certificate, the log, standard output.",
     ),
-    (77, "Not permitted: run as root."),
+    (77, "Not permitted: run as root, or become a member of the group of the control socket."),
     (
         78,
         "The configuration cannot be used, or a file that it names: the key file, the password file, the certificate. It cannot be read, others can read it, or something in it is wrong.",
@@ -100,10 +105,12 @@ impl CliError {
             {
                 2
             }
-            Self::Load(LoadError::NotPermitted | LoadError::Paranoid) => 77,
+            Self::Load(LoadError::NotPermitted | LoadError::Paranoid)
+            | Self::ControlClient(ControlClientError::NotPermitted { .. }) => 77,
             Self::Load(_) | Self::PidNamespace => 69,
             Self::NoSuchProcess(_) => 3,
-            Self::Server(ServerError::Listen { .. }) => 4,
+            Self::Server(ServerError::Listen { .. })
+            | Self::Control(ControlError::Taken { .. } | ControlError::NoSocket(_) | ControlError::Failed { .. }) => 4,
             Self::Recording(RecordingError::Io(..) | RecordingError::Lost { .. })
             | Self::File { .. }
             | Self::Otlp(OtlpError::File { .. })
@@ -115,9 +122,12 @@ impl CliError {
             | Self::Secret(_)
             | Self::Certificate(_)
             | Self::Server(ServerError::Secret(_) | ServerError::Certificate(_)) => 78,
-            Self::NoAgent(_) => 5,
+            Self::NoAgent(_) | Self::ControlClient(_) => 5,
             Self::Command(_) => 127,
-            Self::System(_) | Self::Server(ServerError::System(_)) | Self::Otlp(OtlpError::System(_)) => 71,
+            Self::System(_)
+            | Self::Control(ControlError::System(_))
+            | Self::Server(ServerError::System(_))
+            | Self::Otlp(OtlpError::System(_)) => 71,
         }
     }
 }
@@ -129,6 +139,7 @@ mod tests {
         capture::{command::CommandError, layout::LayoutError, loader::LoadError},
         client::{SecretError, certificate::CertificateError},
         config::{ConfigError, EditError, Fault, Place},
+        control::{ControlClientError, ControlError},
         keys::KeyFileError,
         logging::LoggingError,
         server::ServerError,
@@ -148,10 +159,16 @@ mod tests {
         let truncated = RecordingError::Truncated { path: file.clone(), events: 1 };
         let version = RecordingError::Version { path: file.clone(), found: 9 };
         let damaged = RecordingError::Damaged { path: file.clone(), events: 1, reason: String::from("odd") };
-        let errors: [(CliError, i32); 33] = [
+        let errors: [(CliError, i32); 39] = [
             (CliError::Usage(String::from("nobody")), 2),
             (CliError::NoSuchProcess(1), 3),
             (listen.into(), 4),
+            (ControlError::Taken { path: file.clone(), holder: String::from("other (pid 1)") }.into(), 4),
+            (ControlError::NoSocket(file.clone()).into(), 4),
+            (ControlError::System(broken()).into(), 71),
+            (ControlClientError::Absent(file.clone()).into(), 5),
+            (ControlClientError::Gone(file.clone()).into(), 5),
+            (ControlClientError::NotPermitted { path: file.clone(), group: String::from("root") }.into(), 77),
             (RecordingError::Foreign(file.clone()).into(), 65),
             (truncated.into(), 65),
             (version.into(), 65),

@@ -55,6 +55,12 @@ pub struct CommandArgs {
 }
 
 impl<S> Flags<S> {
+    /// The first flag that was given of a setting in one of these sections, without its dashes.
+    pub fn first_of(&self, sections: &[&str]) -> Option<&'static str> {
+        let given = self.given.iter().filter_map(|(key, _)| settings::find(key));
+        given.filter(|setting| sections.contains(&setting.section())).find_map(|setting| setting.flag)
+    }
+
     /// What the configuration is made of, with these flags and that file.
     pub fn inputs(&self, file: FileChoice, command: &[OsString]) -> Inputs {
         Inputs { flags: self.given.clone(), own_target: !command.is_empty(), file }

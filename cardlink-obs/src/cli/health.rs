@@ -3,8 +3,9 @@
 use super::{
     CliError, out,
     remote::{AgentArgs, HealthAnswer},
+    socket::SocketArgs,
 };
-use crate::health::Status;
+use crate::{control::Request, health::Status};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde_json::Value;
@@ -20,10 +21,15 @@ pub struct HealthArgs {
     json: bool,
     #[command(flatten)]
     agent: AgentArgs,
+    #[command(flatten)]
+    socket: SocketArgs,
 }
 
 pub fn health(args: &HealthArgs) -> Result<i32, CliError> {
-    let answer = args.agent.remote()?.health()?;
+    let answer = match args.socket.client(&args.agent)? {
+        Some(mut client) => HealthAnswer::of(client.ask(&Request::Health)?),
+        None => args.agent.remote()?.health()?,
+    };
     if args.json {
         out::line(&answer.json)?;
     } else {

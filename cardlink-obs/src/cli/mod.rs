@@ -9,9 +9,11 @@ mod doctor;
 mod exit;
 mod export;
 mod flags;
+mod follow;
 mod health;
 mod id;
 mod live;
+mod log;
 mod monitoring;
 mod narrow;
 mod otlp;
@@ -23,6 +25,7 @@ mod remote;
 mod replay;
 mod run;
 mod shell;
+mod socket;
 mod status;
 mod trace;
 
@@ -58,6 +61,8 @@ enum Subcommands {
     Export(export::ExportArgs),
     /// Say how a running agent is, and what it looks after; the exit code says it, too.
     Health(health::HealthArgs),
+    /// The log of a running agent.
+    Log(log::LogCommand),
     /// Try whether what a running agent offers can be had.
     Test(probe::TestArgs),
     /// The configuration: write, show, change, check.
@@ -95,6 +100,7 @@ pub fn main() -> ExitCode {
         Subcommands::Status(args) => status::status(&args),
         Subcommands::Export(args) => export::export(&args),
         Subcommands::Health(args) => health::health(&args),
+        Subcommands::Log(args) => log::log(&args),
         Subcommands::Test(args) => probe::test(&args),
         Subcommands::Dashboards(args) => monitoring::dashboards(&args),
         Subcommands::Id(args) => id::id(&args),

@@ -1,4 +1,4 @@
-//! A running agent, as `status`, `export`, `health` and `test` find it.
+//! A running agent, as `status`, `export`, `health` and `test` find it by HTTP.
 
 use super::{CliError, flags::ConfigArgs};
 use crate::{
@@ -83,10 +83,27 @@ pub struct HealthAnswer {
     pub json: Value,
 }
 
+impl HealthAnswer {
+    pub fn of(json: Value) -> Self {
+        let status = json.get("status").and_then(Value::as_str).and_then(Status::parse);
+        Self { status, json }
+    }
+}
+
 impl AgentArgs {
     /// The configuration that is looked at.
     pub fn loaded(&self) -> Result<Loaded, CliError> {
         self.config.load()
+    }
+
+    /// How long an answer may take.
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether an address, or something that only HTTP needs, was given.
+    pub const fn is_by_http(&self) -> bool {
+        self.url.is_some() || self.username.is_some() || self.password_file.is_some() || self.ca_file.is_some()
     }
 
     pub fn remote(&self) -> Result<Remote, CliError> {
@@ -171,8 +188,7 @@ impl Remote {
             let (url, status) = (&self.health, answer.status);
             return Err(CliError::NoAgent(format!("what answers at {url} says {status}: is it cardlink-obs?")));
         };
-        let status = json.get("status").and_then(Value::as_str).and_then(Status::parse);
-        Ok(HealthAnswer { status, json })
+        Ok(HealthAnswer::of(json))
     }
 
     fn ask(&self, url: &Url) -> Result<Answer, CliError> {

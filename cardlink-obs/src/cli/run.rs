@@ -9,6 +9,7 @@ use super::{
 use crate::{
     agent::{Deserted, Run},
     capture,
+    control::{self, Followed, Hub},
     health::{self, Facts, Health},
     logging,
     observation::Stamp,
@@ -35,7 +36,7 @@ pub struct Served;
 
 impl Offer for Served {
     const SECTIONS: &'static [&'static str] =
-        &["watch", "metrics", "record", "log", "limits", "sessions", "databases", "tracing", "kernel"];
+        &["watch", "metrics", "record", "log", "limits", "sessions", "databases", "tracing", "control", "kernel"];
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +66,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     flags::warn_of_strange(&loaded);
     // What may fail comes before the probes are attached, and what needs privileges before they are dropped.
     let bound = server::bind(&config)?;
+    let bound_control = control::bind(&config.control.socket)?;
     let traces = otlp.as_ref().filter(|settings| settings.traces.is_some());
     let ids = Ids::of_this_host();
     let mut run = traces.and_then(|settings| begin(words, &ids, settings));
@@ -128,6 +130,17 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         sinks.push(Box::new(Log::new(names, traces.map(|_| Contexts::new(ids)))));
     }
     let server = Arc::new(server);
+    let control = match bound_control {
+        Some(bound) => {
+            let hub = Arc::new(Hub::default());
+            sinks.push(Box::new(Followed::new(Arc::clone(&hub), called.clone())));
+            let (page, health, access) = (Arc::clone(&page), health.clone(), server.access.clone());
+            let agent = control::Agent { page, health, access, logging: logging.clone(), url: url.clone() };
+            tracing::info!("control socket at {}", bound.path().display());
+            Some(bound.serve(agent, hub)?)
+        }
+        None => None,
+    };
     let mut reloader = Reloader {
         inputs,
         names: called,
@@ -172,6 +185,9 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
     .until_stopped(&live.signals)?;
     manager.stopping();
     health.stop();
+    if let Some(control) = control {
+        control.stop();
+    }
     server.stop();
     if let Some(sender) = sender {
         if let Some(run) = run {

@@ -4,10 +4,12 @@ use super::{
     CliError,
     health::style,
     out,
-    remote::{AgentArgs, Fetched, HealthAnswer, Remote, total},
+    remote::{AgentArgs, Fetched, HealthAnswer, total},
+    socket::SocketArgs,
 };
 use crate::{
-    client::exposition::Sample,
+    client::exposition::{self, Sample},
+    control::{Client, Request},
     health::Status,
     sink::metrics::table::{self, Metric},
     words::{ProbeCounts, counted, whole},
@@ -18,6 +20,7 @@ use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    time::Duration,
 };
 
 #[derive(Debug, Args)]
@@ -27,20 +30,53 @@ pub struct StatusArgs {
     json: bool,
     #[command(flatten)]
     agent: AgentArgs,
+    #[command(flatten)]
+    socket: SocketArgs,
 }
 
 pub fn status(args: &StatusArgs) -> Result<i32, CliError> {
-    let remote = args.agent.remote()?;
-    let page = remote.page()?;
-    // The page says most; health may be switched off, or be somewhere else.
-    let health = remote.health().ok();
-    let summary = Summary::of(&page);
+    let seen = match args.socket.client(&args.agent)? {
+        Some(client) => Seen::by_socket(client)?,
+        None => Seen::by_http(&args.agent)?,
+    };
     if args.json {
-        out::line(summary.json(&remote, health.as_ref()))?;
+        out::line(seen.summary.json(&seen))?;
     } else {
-        out::print(|out| summary.print(out, &remote, health.as_ref()))?;
+        out::print(|out| seen.summary.print(out, &seen))?;
     }
     Ok(0)
+}
+
+/// What an agent told, and where it was found.
+struct Seen {
+    summary: Summary,
+    health: Option<HealthAnswer>,
+    /// Where its metrics are.
+    url: String,
+    /// Its control socket, when it was asked there.
+    socket: Option<String>,
+}
+
+impl Seen {
+    fn by_http(agent: &AgentArgs) -> Result<Self, CliError> {
+        let remote = agent.remote()?;
+        let page = remote.page()?;
+        // The page says most; health may be switched off, or be somewhere else.
+        let health = remote.health().ok();
+        Ok(Self { summary: Summary::of(&page), health, url: remote.metrics.to_string(), socket: None })
+    }
+
+    fn by_socket(mut client: Client) -> Result<Self, CliError> {
+        let mut answer = client.ask(&Request::Status)?;
+        let socket = client.path().display().to_string();
+        let text = answer.get("metrics").and_then(Value::as_str).unwrap_or_default();
+        let families = exposition::parse(text).map_err(|error| {
+            CliError::NoAgent(format!("what the agent at {socket} tells is no metrics page: {error}"))
+        })?;
+        let page = Fetched { text: String::new(), families, content_type: String::new(), took: Duration::ZERO };
+        let health = answer.get_mut("health").map(Value::take).map(HealthAnswer::of);
+        Ok(Self { summary: Summary::of(&page), health, url: client.url().to_owned(), socket: Some(socket) })
+    }
 }
 
 /// How often something was what: `wrong_key: 2`.
@@ -109,12 +145,14 @@ impl Summary {
         }
     }
 
-    fn json(&self, remote: &Remote, health: Option<&HealthAnswer>) -> Value {
+    fn json(&self, seen: &Seen) -> Value {
+        let health = seen.health.as_ref();
         let targets: Map<String, Value> =
             self.targets.iter().map(|(name, target)| (name.clone(), target.json())).collect();
         json!({
             "agent": {
-                "url": remote.metrics.to_string(),
+                "url": seen.url,
+                "socket": seen.socket,
                 "version": self.version,
                 "kernel": self.kernel,
                 "health": health.map(|answer| answer.json.get("status").cloned()),
@@ -132,14 +170,16 @@ impl Summary {
         })
     }
 
-    fn print(&self, out: &mut impl Write, remote: &Remote, health: Option<&HealthAnswer>) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, seen: &Seen) -> io::Result<()> {
+        let health = seen.health.as_ref();
+        let place = seen.socket.as_ref().unwrap_or(&seen.url);
         let status = health.and_then(|answer| answer.status);
         let (colour, mark) = style(status);
         let bold = Style::new().bold();
         let mut facts = vec![format!("{colour}{mark} {}{colour:#}", status.map_or("health unknown", Status::as_str))];
         let uptime = health.and_then(|answer| answer.json.get("uptime_seconds")?.as_f64());
         facts.extend(uptime.map(|seconds| format!("up {}", time(seconds))));
-        writeln!(out, "{bold}cardlink-obs {}{bold:#} at {} · {}", self.version, remote.metrics, facts.join(" · "))?;
+        writeln!(out, "{bold}cardlink-obs {}{bold:#} at {place} · {}", self.version, facts.join(" · "))?;
         if self.targets.is_empty() {
             line(out, "Targets", "none has come yet")?;
         }

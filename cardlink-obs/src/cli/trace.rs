@@ -3,12 +3,14 @@
 use super::{
     CliError,
     flags::{self, CommandArgs, ConfigArgs, Flags, Offer},
-    live, out,
+    follow, live, out, socket,
 };
 use crate::{
     agent::{Deserted, Run},
+    capture::loader::LoadError,
     client::OwnConnections,
-    config::{Log, duration},
+    config::{FileChoice, Loaded, Log, Place, duration},
+    control::{Client, Show},
     logging,
     sink::{
         Sink,
@@ -22,7 +24,7 @@ use crate::{
 use anstream::adapter::StripBytes;
 use clap::Args;
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -75,14 +77,17 @@ impl ShowArgs {
 
     /// The same, into a file that only its owner can read.
     fn sink_in(&self, path: &Path, clock: WallClock, names: Names) -> Result<Box<dyn Sink>, CliError> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = file.map_err(|error| CliError::File { what: format!("the output {}", path.display()), error })?;
-        let file = io::BufWriter::new(file);
+        let file = file(path)?;
         Ok(if self.json {
             Box::new(Json::new(file, clock, names, self.filter()))
         } else {
             Box::new(Text::new(Plain::new(file), clock, names, self.filter()))
         })
+    }
+
+    /// What a running agent is asked for.
+    fn show(&self) -> Show {
+        Show::of(&self.filter(), self.json, WallClock::zone_name())
     }
 
     /// What is waited for, in words.
@@ -99,6 +104,12 @@ impl ShowArgs {
         }
         words.join(" ")
     }
+}
+
+fn file(path: &Path) -> Result<io::BufWriter<File>, CliError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let file = file.map_err(|error| CliError::File { what: format!("the output {}", path.display()), error })?;
+    Ok(io::BufWriter::new(file))
 }
 
 /// Leaves out colours: a file is read by programs, too.
@@ -146,6 +157,10 @@ pub struct TraceArgs {
     flags: Flags<Traced>,
     #[command(flatten)]
     command: CommandArgs,
+    /// Show what the running agent with this control socket sees, and attach nothing. Without selectors that is the agent of this
+    /// host, if it is there.
+    #[arg(long, value_name = "SOCKET", help_heading = "Who is watched")]
+    attach: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArgs,
     /// Show PSK identities as they are, not as hashes.
@@ -156,12 +171,92 @@ pub struct TraceArgs {
     output: Option<PathBuf>,
 }
 
+/// Flags of these are for probes of one's own.
+const OF_PROBES: &[&str] = &["watch", "limits", "sessions", "kernel"];
+
+impl TraceArgs {
+    /// What was given that a running agent cannot do for a client: it watches what it watches, as it was told to.
+    fn for_probes(&self) -> Option<String> {
+        let flag = self.flags.first_of(OF_PROBES).map(|flag| format!("--{flag}"));
+        let command = || (!self.command.command.is_empty()).then(|| String::from("a command"));
+        let clear = || self.clear_identities.then(|| String::from("--clear-identities"));
+        flag.or_else(command).or_else(clear)
+    }
+
+    /// Whether variables, or a file that was named, say who is watched. What the service's own file says is what its agent watches.
+    fn selects(&self, loaded: &Loaded) -> bool {
+        let selectors = loaded.values.iter().filter(|(key, _)| key.starts_with("watch."));
+        selectors.map(|(_, (_, place))| place).any(|place| match place {
+            Place::Variable(_) => true,
+            Place::File { .. } => self.config.choice() != FileChoice::Default,
+            _ => false,
+        })
+    }
+}
+
 pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     let words = &args.command.command;
     let loaded = flags::load(&args.flags.inputs(args.config.choice(), words))?;
-    let config = &loaded.config;
-    logging::start(&Log { file: None, ..config.log.clone() }, None)?;
+    logging::start(&Log { file: None, ..loaded.config.log.clone() }, None)?;
     flags::warn_of_strange(&loaded);
+    let for_probes = args.for_probes();
+    if let Some(path) = &args.attach {
+        if let Some(what) = for_probes {
+            return Err(CliError::Usage(format!(
+                "{what} is for a trace with probes of its own: leave it out, or leave out --attach"
+            )));
+        }
+        return attached(args, Client::connect(path, socket::PATIENCE)?, "");
+    }
+    if for_probes.is_some() || args.selects(&loaded) {
+        return match own(args, &loaded) {
+            Err(CliError::Load(LoadError::NotPermitted | LoadError::Paranoid))
+                if words.is_empty() && !args.clear_identities =>
+            {
+                instead(args, &loaded)
+            }
+            other => other,
+        };
+    }
+    match socket::find(&loaded, socket::PATIENCE) {
+        Ok(Some(client)) => attached(args, client, ""),
+        Ok(None) => own(args, &loaded),
+        // There may be other rights.
+        Err(refused) => match own(args, &loaded) {
+            Err(CliError::Load(LoadError::NotPermitted | LoadError::Paranoid) | CliError::Usage(_)) => {
+                Err(refused.into())
+            }
+            other => other,
+        },
+    }
+}
+
+/// What the running agent sees, for who may not attach probes.
+fn instead(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
+    match socket::find(loaded, socket::PATIENCE)? {
+        Some(client) => attached(args, client, "you may not attach probes, so whom you selected does not count: "),
+        None => Err(LoadError::NotPermitted.into()),
+    }
+}
+
+fn attached(args: &TraceArgs, client: Client, why: &str) -> Result<i32, CliError> {
+    let (pid, path) = (client.pid(), client.path().display());
+    let awaited = args.show.awaited();
+    let said = format!("{why}following the agent {pid} at {path}, waiting for {awaited} (Ctrl-C ends)");
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(path) if args.show.json => Box::new(file(path)?),
+        Some(path) => Box::new(Plain::new(file(path)?)),
+        None if args.show.json => Box::new(io::BufWriter::new(io::stdout())),
+        None => Box::new(out::stdout()),
+    };
+    let following = follow::begin(client, args.show.show())?;
+    tracing::info!("{said}");
+    following.until_stopped(&mut out, args.output.is_none())
+}
+
+/// With probes of its own.
+fn own(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
+    let (config, words) = (&loaded.config, &args.command.command);
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
     let live = live::start(config, words, what)?;

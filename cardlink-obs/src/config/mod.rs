@@ -21,7 +21,8 @@ pub use error::{ConfigError, Fault, Place};
 pub use kind::duration;
 pub use settings::{SECTIONS, SETTINGS, Section, Setting};
 pub use typed::{
-    Alerts, Config, Health, Identities, Kernel, LibraryProbes, Limits, Log, LogFormat, Metrics, Record, Sessions, Watch,
+    Alerts, Config, Control, Health, Identities, Kernel, LibraryProbes, Limits, Log, LogFormat, Metrics, Record,
+    Sessions, Watch,
 };
 
 use serde::Deserialize as _;

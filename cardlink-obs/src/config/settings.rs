@@ -156,6 +156,11 @@ pub const SECTIONS: &[Section] = &[
         heading: "Traces and metrics by OTLP",
         about: "Where traces and metrics are sent by OTLP. The standard variables of OpenTelemetry (OTEL_…) go before this file, and after flags.",
     },
+    Section {
+        name: "control",
+        heading: "Control socket",
+        about: "Where `status`, `health`, `trace` and `log level` find the running agent: a unix-domain socket that root and the group `cardlink-obs` may use (the agent's own group where there is none of that name).",
+    },
     Section { name: "record", heading: "Recording", about: "A recording of the events, for `cardlink-obs replay`." },
     Section { name: "identities", heading: "Identities", about: "How PSK identities are named." },
     Section {
@@ -365,6 +370,13 @@ pub const SETTINGS: &[Setting] = &[
         "Send all traces that took at least so long, whatever the share.",
     )
     .flag("trace-slower", "TIME"),
+    setting(
+        "control.socket",
+        Kind::Text,
+        "auto",
+        "A path; `auto` for `/run/cardlink-obs/control.sock`, or, when not root, `cardlink-obs/control.sock` in `XDG_RUNTIME_DIR`; `none` for none.",
+    )
+    .flag("control", "SOCKET"),
     setting("record.file", Kind::File, "", "Keep the events in a file, for `cardlink-obs replay`.")
         .flag("record", "FILE"),
     setting(

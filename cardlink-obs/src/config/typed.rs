@@ -19,6 +19,7 @@ pub struct Config {
     pub sessions: Sessions,
     pub databases: Databases,
     pub tracing: Tracing,
+    pub control: Control,
     pub record: Record,
     pub identities: Identities,
     /// Aliases, by name or by what is named.
@@ -142,6 +143,13 @@ impl fmt::Debug for Tracing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tracing").field("otlp_endpoint", &self.otlp_endpoint).finish_non_exhaustive()
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// A path, `auto` or `none`.
+    pub socket: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

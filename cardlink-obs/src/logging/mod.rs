@@ -3,6 +3,7 @@
 //! The BPF programs' diagnostics (`--bpf-log`) come through the `log` facade and end up here too.
 
 mod file;
+mod levels;
 
 pub use file::LogFile;
 
@@ -10,7 +11,11 @@ use crate::{
     config::{Log, LogFormat},
     sink::otlp::Lines,
 };
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt,
     fmt::writer::BoxMakeWriter,
@@ -23,7 +28,16 @@ use tracing_subscriber::{
 #[derive(Debug, Clone)]
 pub struct Logging {
     levels: Handle<EnvFilter, Registry>,
+    /// As they are written.
+    current: Arc<Mutex<String>>,
     file: Option<LogFile>,
+}
+
+/// Levels that were changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub old: String,
+    pub new: String,
 }
 
 /// Why there is no log.
@@ -57,13 +71,29 @@ pub fn start(settings: &Log, lines: Option<Lines>) -> Result<Logging, LoggingErr
         }
     };
     result.map_err(|error| LoggingError::Start(error.to_string()))?;
-    Ok(Logging { levels, file })
+    Ok(Logging { levels, current: Arc::new(Mutex::new(settings.level.clone())), file })
 }
 
 impl Logging {
     /// Other levels from now on.
     pub fn set_levels(&self, levels: &str) -> Result<(), String> {
-        self.levels.reload(filter(levels)?).map_err(|error| error.to_string())
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        self.levels.reload(filter(levels)?).map_err(|error| error.to_string())?;
+        levels.clone_into(&mut current);
+        Ok(())
+    }
+
+    /// The levels now.
+    pub fn levels(&self) -> String {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes one level, or some: `debug`, `capture=debug`.
+    pub fn change_levels(&self, change: &str) -> Result<Changed, String> {
+        let old = self.levels();
+        let new = levels::changed(&old, change)?;
+        self.set_levels(&new)?;
+        Ok(Changed { old, new })
     }
 
     /// Opens the file anew, if there is one.

@@ -21,6 +21,20 @@ impl WallClock {
         Self { boot: boot_nanos(), live: true, zone: TimeZone::system() }
     }
 
+    /// The same clock, read in another time zone; in that of this host when there is none of this name.
+    #[must_use]
+    pub fn in_zone(mut self, name: &str) -> Self {
+        if let Ok(zone) = TimeZone::get(name) {
+            self.zone = zone;
+        }
+        self
+    }
+
+    /// The name of this host's, or this user's, time zone, when it has one.
+    pub fn zone_name() -> Option<String> {
+        TimeZone::system().iana_name().map(str::to_owned)
+    }
+
     /// A clock that was recorded.
     pub fn recorded(boot: i128) -> Self {
         Self { boot, live: false, zone: TimeZone::system() }

@@ -184,10 +184,11 @@ impl Tracer {
     }
 }
 
-/// The agent's command line, with a hashing key that is this test's own.
+/// The agent's command line, with a hashing key that is this test's own, and no control socket unless one is named.
 pub fn command(place: &Place) -> Result<Command> {
     let mut command = Command::new(place::program("cardlink-obs")?);
     command.env("CARDLINK_OBS_HASH_KEY", place.path("hash-key")).env_remove("SUDO_UID").env_remove("SUDO_GID");
+    command.env("CARDLINK_OBS_CONTROL_SOCKET", "none");
     Ok(command)
 }
 

@@ -20,6 +20,7 @@ pub mod program;
 pub mod prometheus;
 pub mod readers;
 pub mod trace;
+pub mod visitor;
 pub mod wait;
 
 pub type Result<T = ()> = anyhow::Result<T>;

@@ -31,11 +31,23 @@ impl<W: Write> Json<W> {
     pub fn new(out: W, clock: WallClock, names: Names, filter: Filter) -> Self {
         Self { out, clock, names, filter, unread: false }
     }
+
+    /// Whether it is asked for.
+    pub fn shows(&self, observation: &Observation) -> bool {
+        self.filter.passes(observation)
+    }
+
+    /// Says that so many observations are missing here.
+    pub fn left_out(&mut self, at: Stamp, observations: u64) {
+        let value = json!({"type": "left_out", "time": self.clock.iso(at), "observations": observations});
+        let result = writeln!(self.out, "{value}");
+        self.unread = self.unread || is_gone(&result);
+    }
 }
 
 impl<W: Write> Sink for Json<W> {
     fn take(&mut self, observation: &Observation) {
-        if !self.unread && self.filter.passes(observation) {
+        if !self.unread && self.shows(observation) {
             let value = to_json(observation, &self.clock, &self.names);
             self.unread = is_gone(&writeln!(self.out, "{value}"));
         }

@@ -6,9 +6,6 @@ use std::io::{self, Write};
 
 impl<W: Write> Text<W> {
     pub(super) fn connect_failed(&mut self, failed: &ConnectFailed) -> io::Result<()> {
-        if failed.other_answered && !self.filter.all {
-            return Ok(());
-        }
         match &failed.connection {
             Some(connection) => self.connection_heading(failed.at, connection)?,
             None => self.asking_heading(failed)?,

@@ -221,9 +221,9 @@ impl<W: Write> Text<W> {
             Observation::AtCommand(command) => self.at_command(command),
             Observation::Trigger(trigger) => self.trigger(trigger),
             Observation::Line(change) => self.line_settings(change),
-            Observation::AtUnsolicited(code) if self.filter.all => self.unsolicited(code),
-            Observation::ProgramWait(wait) if wait.wait >= TOLD_WAIT => self.program_wait(wait),
-            Observation::Target(change) if self.filter.all || change.event == TargetEvent::Found => self.target(change),
+            Observation::AtUnsolicited(code) => self.unsolicited(code),
+            Observation::ProgramWait(wait) => self.program_wait(wait),
+            Observation::Target(change) => self.target(change),
             Observation::Blind(blind) => self.blind(blind),
             Observation::Function(call) => self.function(call),
             Observation::DeviceApdu(apdu) => self.device_apdu(apdu),
@@ -235,7 +235,7 @@ impl<W: Write> Text<W> {
             Observation::ConnectFailed(failed) => self.connect_failed(failed),
             Observation::AdbOperation(one) => self.adb_operation(one),
             Observation::AdbCommand(run) => self.adb_command(run),
-            Observation::PhoneList(list) if self.filter.all => self.phones(list),
+            Observation::PhoneList(list) => self.phones(list),
             Observation::Incomplete(incomplete) => {
                 let time = self.clock.time_of_day(incomplete.at);
                 let what = match incomplete.bytes {
@@ -244,8 +244,46 @@ impl<W: Write> Text<W> {
                 };
                 writeln!(self.out, "{time} {WARN}incomplete{WARN:#} {} {what}", incomplete.source)
             }
-            _ => Ok(()),
+            Observation::ConnectionOpened(_)
+            | Observation::SessionOpened(_)
+            | Observation::TestStarted(_)
+            | Observation::Process(_) => Ok(()),
         }
+    }
+
+    /// Whether there is anything to say of it.
+    pub fn shows(&self, observation: &Observation) -> bool {
+        let worth_telling = match observation {
+            Observation::ConnectionOpened(_)
+            | Observation::SessionOpened(_)
+            | Observation::TestStarted(_)
+            | Observation::Process(_) => false,
+            Observation::AtUnsolicited(_) | Observation::PhoneList(_) => self.filter.all,
+            Observation::ProgramWait(wait) => wait.wait >= TOLD_WAIT,
+            Observation::Target(change) => self.filter.all || change.event == TargetEvent::Found,
+            Observation::ConnectionClosed(closed) => self.tells(closed),
+            Observation::ConnectFailed(failed) => self.filter.all || !failed.other_answered,
+            _ => true,
+        };
+        worth_telling && self.filter.passes(observation)
+    }
+
+    /// Says that so many observations are missing here. What comes next has its heading again.
+    pub fn left_out(&mut self, at: Stamp, observations: u64) {
+        self.heading = None;
+        let time = self.clock.time_of_day(at);
+        let what = counted(observations, "observation", "observations");
+        let result = writeln!(self.out, "{time} {WARN}{what} left out{WARN:#}: they were not read fast enough");
+        self.unread = self.unread || is_gone(&result);
+    }
+
+    fn tells(&self, closed: &ConnectionClosed) -> bool {
+        self.filter.all
+            || match closed.outcome {
+                ConnectionOutcome::Handshake | ConnectionOutcome::Unknown | ConnectionOutcome::NotConnected => false,
+                ConnectionOutcome::NotTls => !closed.spoke.is_some_and(is_followed),
+                ConnectionOutcome::NoClientHello => true,
+            }
     }
 
     fn time(&self, at: Stamp) -> String {
@@ -326,11 +364,9 @@ impl<W: Write> Text<W> {
 
     fn closed(&mut self, closed: &ConnectionClosed) -> io::Result<()> {
         let what = match closed.outcome {
-            ConnectionOutcome::Handshake | ConnectionOutcome::Unknown if !self.filter.all => return Ok(()),
             ConnectionOutcome::Handshake | ConnectionOutcome::Unknown => String::from("closed"),
             // Its failure was told.
             ConnectionOutcome::NotConnected => return Ok(()),
-            ConnectionOutcome::NotTls if !self.filter.all && closed.spoke.is_some_and(is_followed) => return Ok(()),
             ConnectionOutcome::NoClientHello => {
                 String::from("closed without a ClientHello: the bearer was up, the peer said nothing")
             }
@@ -456,7 +492,7 @@ impl<W: Write> Text<W> {
 
 impl<W: Write> Sink for Text<W> {
     fn take(&mut self, observation: &Observation) {
-        if !self.unread && self.filter.passes(observation) {
+        if !self.unread && self.shows(observation) {
             self.unread = is_gone(&self.write(observation));
         }
     }

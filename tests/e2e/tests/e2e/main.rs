@@ -7,6 +7,7 @@ mod at;
 mod compare;
 mod config;
 mod connects;
+mod control;
 mod databases;
 mod descriptors;
 mod documentation;

@@ -107,7 +107,7 @@ fn a_package_with_everything_in_it() -> Result {
     let server = Server::lab(&place, "")?;
     let mut command = Command::new(place::peer("setpriv", "util-linux")?);
     command.args(["--no-new-privs", &format!("--bounding-set={}", capabilities()?)]).arg(&program);
-    command.env("CARDLINK_OBS_HASH_KEY", place.path("hash-key"));
+    command.env("CARDLINK_OBS_HASH_KEY", place.path("hash-key")).env("RUNTIME_DIRECTORY", place.path(""));
     command.args(["run", "--listen", "127.0.0.1:0", "--port", &server.port.to_string(), "--psk-file"]);
     let mut agent = Agent::started(command.arg(place.path("psk")))?;
     peers::card(&place, server.port, "--sessions 3")?;
@@ -115,7 +115,10 @@ fn a_package_with_everything_in_it() -> Result {
     ensure!(page.successes() == 3 && page.count("cardlink_obs_probe_status", &[("status", "broken")]) == 0);
     let status = fs::read_to_string(format!("/proc/{}/status", agent.program.pid()))?;
     ensure!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let mode = fs::metadata(place.path("control.sock"))?.permissions().mode();
+    ensure!(mode & 0o7777 == 0o660, "the control socket has the mode {mode:o}");
     agent.stop()?;
+    ensure!(!place.path("control.sock").exists(), "the control socket is still there");
 
     // Its state goes with its configuration, not before.
     let state = installed.join("var/lib/cardlink-obs");
