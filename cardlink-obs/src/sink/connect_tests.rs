@@ -82,9 +82,9 @@ fn counted_once_and_only_when_nobody_else_answered() {
     for one in [refused, superseded, failed(ConnectReason::Timeout, None, None)] {
         metrics.take(&Observation::ConnectFailed(Box::new(one)));
     }
-    let all = |reason| registry.value(&table::CONNECT_FAILURES, &["app", reason]) as u64;
+    let all = |reason| registry.value(&table::CONNECT_FAILURES, &["app", reason]) as i64;
     assert_eq!([all("refused"), all("timeout"), all("unreachable")], [1, 1, 0]);
-    let of_databases = |reason| registry.value(&table::DB_CONNECTION_FAILURES, &["app", "mysql", reason]) as u64;
+    let of_databases = |reason| registry.value(&table::DB_CONNECTION_FAILURES, &["app", "mysql", reason]) as i64;
     assert_eq!([of_databases("refused"), of_databases("timeout")], [1, 0]);
 }
 
@@ -123,7 +123,7 @@ fn ends_of_connections() {
             cause: Cause::default(),
         })));
     }
-    assert_eq!(registry.value(&table::PROCESS_RETRANSMITS, &["app"]) as u64, 6);
-    assert_eq!(registry.value(&table::TLS_CONNECTIONS, &["app", "not_tls"]) as u64, 1);
-    assert_eq!(registry.value(&table::TLS_CONNECTIONS_ACTIVE, &["app"]) as u64, 0);
+    assert_eq!(registry.value(&table::PROCESS_RETRANSMITS, &["app"]) as i64, 6);
+    assert_eq!(registry.value(&table::TLS_CONNECTIONS, &["app", "not_tls"]) as i64, 1);
+    assert_eq!(registry.value(&table::TLS_CONNECTIONS_ACTIVE, &["app"]) as i64, 0);
 }
