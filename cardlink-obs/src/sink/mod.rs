@@ -32,3 +32,6 @@ pub trait Sink {
 
 #[cfg(test)]
 mod device_tests;
+
+#[cfg(test)]
+mod connect_tests;
