@@ -159,12 +159,15 @@ pub const DASHBOARD: Dashboard = Dashboard {
         .about("Off the request path: a scrape does not wait for it."),
         panel(
             Stacked,
-            "Spans by what became of them",
+            "Spans and lines of the log by what became of them",
             Unit::PerSecond,
             8,
-            &[q("sum by (fate) (rate(cardlink_obs_otlp_spans_total{@A}[$__rate_interval]))", "{{fate}}")],
+            &[
+                q("sum by (fate) (rate(cardlink_obs_otlp_spans_total{@A}[$__rate_interval]))", "spans {{fate}}"),
+                q("sum by (fate) (rate(cardlink_obs_otlp_log_lines_total{@A}[$__rate_interval]))", "lines {{fate}}"),
+            ],
         )
-        .about("Only with an OTLP endpoint."),
+        .about("Only with an OTLP endpoint; lines of the log only where `--otlp-signals` names them."),
         panel(
             Lines,
             "OTLP exports",

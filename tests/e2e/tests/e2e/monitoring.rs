@@ -100,7 +100,7 @@ fn every_query_of_every_dashboard_returns_data() -> Result {
     let work = Work::start(&place)?;
     let collector = Collector::start()?;
     let words = format!(
-        "{} {} --sample-every 1s --probe-cost --otlp-endpoint http://127.0.0.1:{} --otlp-metrics-every 2s",
+        "{} {} --sample-every 1s --probe-cost --otlp-endpoint http://127.0.0.1:{} --otlp-metrics-every 2s --otlp-signals traces,metrics,logs",
         work.pids(),
         place.with_keys(),
         collector.grpc
