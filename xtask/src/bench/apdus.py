@@ -1,5 +1,5 @@
 """Reads numbers from standard input, sends so many APDUs to the card in the first reader, and answers each line with the
-nanoseconds that one took."""
+nanoseconds that the one in the middle took."""
 
 import ctypes
 import sys
@@ -42,9 +42,11 @@ command = (byte * 5)(0x80, 0xF2, 0, 0, 0)
 answer = (byte * 258)()
 for line in sys.stdin:
     count = int(line)
-    start = time.perf_counter_ns()
+    times = []
     for _ in range(count):
         size = long(258)
+        start = time.perf_counter_ns()
         check("SCardTransmit", pcsc.SCardTransmit(
             card, ctypes.c_void_p(control), command, long(5), None, answer, ctypes.byref(size)))
-    print((time.perf_counter_ns() - start) // count, flush=True)
+        times.append(time.perf_counter_ns() - start)
+    print(sorted(times)[count // 2], flush=True)
