@@ -69,6 +69,13 @@ impl Postgres {
         self.server.pid()
     }
 
+    /// Its processes that serve a client by TCP: they say so in their command lines.
+    pub fn guests(&self) -> Result<usize> {
+        let output = Command::new("ps").args(["-o", "args=", "--ppid", &self.pid().to_string()]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().filter(|line| line.contains("127.0.0.1(")).count())
+    }
+
     /// The folder that its unix socket is in.
     pub fn folder(&self) -> &Path {
         self.folder.path()

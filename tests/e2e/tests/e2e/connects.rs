@@ -11,6 +11,7 @@ use cardlink_e2e::{
     postgres::Postgres,
     program::Program,
     trace,
+    wait::{self, PATIENCE},
 };
 use serde_json::Value;
 use std::{
@@ -238,6 +239,8 @@ fn a_database_that_goes_away() -> Result {
     assert_eq!(said(&output, "password authentication failed"), 1);
     let sitting =
         || -> Result<Program> { Program::start(postgres.client("psql")?.args(["-qAtX", "-c", "SELECT pg_sleep(60)"])) };
+    // The server has room again only once it has cleared up behind the one before.
+    wait::until("a server without guests", PATIENCE, || Ok((postgres.guests()? == 0).then_some(())))?;
     let mut guests = (0..3).map(|_| sitting()).collect::<Result<Vec<_>>>()?;
     agent.until("three connections", |page| page.count("cardlink_db_connections_active", &[]) == 3)?;
     let output = failing(&mut psql("127.0.0.1", postgres.port)?)?;
