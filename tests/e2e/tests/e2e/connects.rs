@@ -226,12 +226,23 @@ while True:
 }
 
 /// A server that was spoken to and is gone is still known for what it was; failures of other kinds have the same counter.
+/// A program of that name that does nothing: while there is one, the hooks are attached, and see those to come from their
+/// first call.
+fn keeper(place: &Place, name: &str, agent: &mut Agent) -> Result<Program> {
+    let program = place.path(name);
+    std::fs::copy("/bin/sleep", &program)?;
+    let keeper = Program::start(Command::new(program).arg("120"))?;
+    agent.until("a program to watch", |page| page.count("cardlink_target_processes", &[]) == 1)?;
+    Ok(keeper)
+}
+
 #[test]
 fn a_database_that_goes_away() -> Result {
     let place = Place::new()?;
     let mut postgres = Postgres::with("max_connections=3")?;
     postgres.sql("CREATE ROLE locked LOGIN PASSWORD 'right'")?;
     let mut agent = Agent::run(&place, "--comm psql")?;
+    let _keeper = keeper(&place, "psql", &mut agent)?;
     postgres.psql(&["SELECT 1"])?;
     let mut wrong = postgres.client("psql")?;
     let output =
@@ -268,6 +279,7 @@ fn a_mariadb_that_goes_away() -> Result {
     let mut mariadb = Mariadb::with("--max-connections=10")?;
     mariadb.sql("CREATE USER locked IDENTIFIED BY 'right'")?;
     let mut agent = Agent::run(&place, "--comm mariadb")?;
+    let _keeper = keeper(&place, "mariadb", &mut agent)?;
     ensure!(mariadb.mariadb("SELECT 1")?.status.success(), "the client should work");
     let mut wrong = mariadb.client("mariadb")?;
     let output = failing(wrong.args(["--user=locked", "--password=wrong", "-e", "SELECT 1"]))?;
