@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::Bench;
 use super::page::{link, modem};
 use super::report::Report;
 use super::running::Running;
-use super::stats::Spread;
-use super::watcher::Agent;
+use super::turns::{Watched, in_turns};
 use super::worker::Worker;
-use super::{Bench, system};
 use crate::project::{step, which};
 
 /// Commands of one measurement are so many calls of the others.
@@ -37,7 +36,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let _modem = modem(bench, MODEM)?;
     let mut program = Worker::start(bench)?;
     let words = format!("at {} {count}", link(bench, MODEM).display());
-    let watched = [program.pid()];
+    let pid = program.pid();
+    let watched = Watched { pids: &[pid], words: &[], counted: "cardlink_at_commands_total{" };
     in_turns(bench, report, &watched, "AT command on a pty", &mut || program.ask(&words))?;
 
     if which("pcscd").is_none() || which("python3").is_none() || !Path::new(DRIVER).exists() {
@@ -45,39 +45,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let mut card = Card::start(bench)?;
-    let watched = [card.daemon.pid(), card.program.pid()];
+    let pids = [card.daemon.pid(), card.program.pid()];
+    let watched = Watched { pids: &pids, words: &[], counted: "cardlink_apdu_commands_total{" };
     let words = (count / APDU_SHARE).max(5).to_string();
     in_turns(bench, report, &watched, "APDU through pcscd, both ends watched", &mut || card.program.ask(&words))
-}
-
-/// Nanoseconds that a command takes, with the agent and without it.
-fn in_turns(
-    bench: &Bench,
-    report: &mut Report,
-    watched: &[u32],
-    what: &str,
-    command: &mut dyn FnMut() -> Result<f64>,
-) -> Result<()> {
-    // What is done for the first time is done now.
-    command()?;
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    let mut lost = 0.0;
-    for _ in 0..bench.sizes.rounds {
-        without.push(system::undisturbed(&mut *command)? / 1e3);
-        with.push(system::undisturbed(|| {
-            let agent = Agent::start(bench, watched, &[])?;
-            report.started.push(agent.ready_ms);
-            let took = command()? / 1e3;
-            lost += agent.metric("cardlink_obs_events_total{fate=\"ring_full\"}")?;
-            report.stopped.push(agent.stop()?);
-            Ok(took)
-        })?);
-    }
-    let added = Spread::of_pairs(&with, &without, |with, without| with - without);
-    report.figure(format!("{what}: added"), "µs", added);
-    report.figure(format!("{what}: without the agent"), "µs", without.into_iter().collect());
-    report.figure(format!("{what}: events that found the ring full"), "", [lost].into_iter().collect());
-    Ok(())
 }
 
 /// pcscd in a mount namespace of its own, a card in its virtual reader, and a program that uses it.

@@ -10,12 +10,14 @@ mod instrumented;
 mod lab;
 mod own;
 mod page;
+mod queries;
 mod replay;
 mod report;
 mod running;
 mod stats;
 mod system;
 mod tracing;
+mod turns;
 mod watcher;
 mod worker;
 
@@ -60,6 +62,8 @@ pub enum Part {
     Calls,
     /// What an AT command, and an APDU through pcscd, takes longer.
     Devices,
+    /// What a statement of a database, and a test, takes longer.
+    Queries,
     /// CPU, memory and ring use of the agent.
     Own,
     /// Events per second of `cardlink-obs replay`.
@@ -120,6 +124,10 @@ pub fn run(options: &Options) -> Result<()> {
     if wanted(Part::Devices) {
         step(format!("Commands to devices: {} rounds, in turns", bench.sizes.rounds));
         devices::measure(&bench, &mut report)?;
+    }
+    if wanted(Part::Queries) {
+        step(format!("Statements and tests: {} rounds, in turns", bench.sizes.rounds));
+        queries::measure(&bench, &mut report)?;
     }
     if wanted(Part::Own) {
         step("The agent itself: under load, at 100 sessions a second, idle");

@@ -100,6 +100,16 @@ impl Agent {
         self.has("cardlink_apdu_commands_total{", apdus, "APDUs")
     }
 
+    /// Waits until any series whose line begins so has counted something.
+    pub fn wait_for(&self, metric: &str, limit: Duration) -> Result<()> {
+        let start = Instant::now();
+        while self.metric(metric)? <= 0.0 {
+            ensure!(start.elapsed() < limit, "the agent has counted nothing of {metric}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
     fn has(&self, metric: &str, wanted: u32, what: &str) -> Result<()> {
         let start = Instant::now();
         loop {
