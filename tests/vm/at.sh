@@ -5,6 +5,6 @@ exec 3<>"$1"
 for command in AT AT+CSQ AT+NOSUCH; do
     printf '%s\r' "$command" >&3
     while read -r line <&3; do
-        case $line in OK* | ERROR*) break ;; esac
+        case $line in OK* | ERROR* | "+CME ERROR"*) break ;; esac
     done
 done
