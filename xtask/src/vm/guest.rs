@@ -19,6 +19,11 @@ use crate::project::root;
 
 /// Emulated processors are 10 to 40 times slower than the host's.
 const TIME_SCALE: &str = "20";
+/// Two show more races than one.
+const PROCESSORS: &str = "2";
+/// All processors in one thread. With a thread each, what one writes over the code of another (a static key, a text poke)
+/// may never be seen by the other: it then hangs at, or dies of, a breakpoint that is long gone. That is QEMU's, not the kernel's.
+const ACCELERATOR: &str = "tcg,thread=single";
 const START: &str = include_str!("start.sh");
 /// Where, in the job share, the guest leaves the exit code.
 const EXIT: &str = "exit";
@@ -146,8 +151,8 @@ impl<'a> Guest<'a> {
             format!("local,id={id},path={},security_model=none,multidevs=remap{more}", path.display())
         };
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"])
-            .args(["-smp", self.kernel.series.processors()])
+        qemu.args(["-machine", "q35", "-accel", ACCELERATOR, "-cpu", "max", "-m", "2G"])
+            .args(["-smp", PROCESSORS])
             .args(["-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"])
             .arg("-kernel")
             .arg(self.kernel.image())

@@ -27,14 +27,6 @@ impl Series {
             Self::V6_12 => "6.12",
         }
     }
-
-    /// Two processors show more races; under emulation 6.12 does not boot reliably with more than one.
-    pub fn processors(self) -> &'static str {
-        match self {
-            Self::V6_1 => "2",
-            Self::V6_12 => "1",
-        }
-    }
 }
 
 /// An unpacked kernel package.

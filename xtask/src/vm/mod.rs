@@ -96,11 +96,7 @@ fn run_on(kernel: &Kernel, job: &Job, limit: Duration) -> Result<u8> {
     let dir = target_dir().join("vm").join(kernel.series.name());
     let guest = Guest::prepare(kernel, dir, job, limit)?;
     let start = Instant::now();
-    let mut end = guest.boot()?;
-    if end == End::NoExitCode && is_emulation_race(&guest.console()) {
-        eprintln!("note: the emulated machine lost a race (Oops: int3) that real ones do not have; booting once more");
-        end = guest.boot()?;
-    }
+    let end = guest.boot()?;
     let seconds = start.elapsed().as_secs_f32();
     let code = match end {
         End::Exited(0) => {
@@ -117,23 +113,4 @@ fn run_on(kernel: &Kernel, job: &Job, limit: Duration) -> Result<u8> {
     println!("{}", guest.console());
     println!("Linux {kernel}: FAILED, {code}, after {seconds:.0} s; its console is above");
     Ok(1)
-}
-
-/// Whether the console shows the breakpoint race of emulated processors, and nothing else that went wrong.
-fn is_emulation_race(console: &str) -> bool {
-    let oopses = || console.lines().filter(|line| line.contains("Oops:") || line.contains("BUG:"));
-    oopses().next().is_some() && oopses().all(|line| line.contains("Oops: int3"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_emulation_race;
-
-    #[test]
-    fn only_the_emulation_race_is_tried_again() {
-        let race = "[ 1.0] Oops: int3: 0000 [#1] PREEMPT SMP\n[ 1.1] Kernel panic - not syncing: Fatal exception\n";
-        assert!(is_emulation_race(race));
-        assert!(!is_emulation_race(&format!("[ 0.9] BUG: unable to handle page fault\n{race}")));
-        assert!(!is_emulation_race("[ 1.1] Kernel panic - not syncing: No working init found\n"));
-    }
 }
