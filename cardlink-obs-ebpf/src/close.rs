@@ -3,10 +3,10 @@
 //! Closes are seen at entry: at exit another thread may have been given the same number already.
 
 use crate::{
-    descriptor::{forget, forget_tty, look_again, stream},
+    descriptor::{end_stream, forget, forget_tty, look_again, stream},
     emit::{Source, emit},
     kernel::File,
-    maps::{FDS, POLICY, STREAMS},
+    maps::{FDS, STREAMS},
     syscall::{argument, enter_argument, result},
     task::Caller,
     tests,
@@ -118,8 +118,7 @@ fn tell(caller: Caller, fd: i32, identity: u64) {
         }
         if last {
             header.flags |= flag::LAST_REFERENCE;
-            let _ = STREAMS.remove(&identity);
-            let _ = POLICY.remove(&identity);
+            end_stream(identity);
         }
     }
     emit(&header, Source::None, 0);

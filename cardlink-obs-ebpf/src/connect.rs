@@ -1,15 +1,15 @@
 //! Connections that are asked for: those that come about, or may, and those that do not.
 
 use crate::{
-    descriptor::{forget, stream},
+    descriptor::{end_stream, forget, stream},
     emit::{Source, emit},
     kernel::File,
-    maps::{FDS, POLICY, STREAMS},
+    maps::{FDS, STREAMS},
     syscall::{
         EAFNOSUPPORT, EALREADY, EBADF, ECONNABORTED, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, ENOTSOCK, argument,
         restarted, result,
     },
-    task::{Caller, now},
+    task::Caller,
 };
 use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
 use aya_log_ebpf::debug;
@@ -26,11 +26,8 @@ const ADDRESS_BYTES: u32 = 110;
 
 #[tracepoint]
 pub fn sys_enter_connect(_ctx: TracePointContext) -> u32 {
-    if let Some(caller) = Caller::watched()
-        && let Some(thread) = caller.thread_or_new()
-    {
-        // SAFETY: a map value that is there.
-        unsafe { (*thread).enter_ns = now() };
+    if let Some(caller) = Caller::watched() {
+        caller.begins();
     }
     0
 }
@@ -126,6 +123,5 @@ fn end(caller: Caller, header: &mut EventHeader, identity: u64) {
         header.generation = unsafe { (*state).generation };
     }
     forget(caller, header.fd);
-    let _ = STREAMS.remove(&identity);
-    let _ = POLICY.remove(&identity);
+    end_stream(identity);
 }

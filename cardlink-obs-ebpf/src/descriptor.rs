@@ -4,7 +4,7 @@ use crate::{
     emit::{Source, emit},
     kernel::{self, File, Kind},
     ledger::settle,
-    maps::{BLANK_STREAM, FDS, LAYOUT, STREAMS, TARGETS, TTY_MAJORS},
+    maps::{BLANK_STREAM, FDS, LAYOUT, POLICY, STREAMS, TARGETS, TTY_MAJORS},
     task::Caller,
     unix,
 };
@@ -54,6 +54,13 @@ pub fn forget(caller: Caller, fd: i32) -> Option<FdRef> {
     let found = unsafe { *found };
     let _ = FDS.remove(&key);
     Some(found)
+}
+
+/// Nobody holds the stream any more: nothing is kept of it.
+#[inline(always)]
+pub fn end_stream(identity: u64) {
+    let _ = STREAMS.remove(&identity);
+    let _ = POLICY.remove(&identity);
 }
 
 #[inline(never)]

@@ -37,8 +37,7 @@ pub fn set(size: u32) {
     if state.class != class::TTY {
         return;
     }
-    let wanted = wanted(stream.identity);
-    if wanted == policy::QUIET {
+    if wanted(stream.identity) == policy::QUIET {
         settle(fate::FILTERED);
         return;
     }

@@ -73,6 +73,15 @@ impl Caller {
         Some(state)
     }
 
+    /// Notes when a call of this thread began.
+    #[inline(always)]
+    pub fn begins(self) {
+        if let Some(thread) = self.thread_or_new() {
+            // SAFETY: a map value that is there.
+            unsafe { (*thread).enter_ns = now() };
+        }
+    }
+
     /// An event header with what is known of the caller.
     #[inline(always)]
     pub fn header(self, kind: u8, fd: i32) -> EventHeader {

@@ -5,7 +5,7 @@ use crate::{
     maps::{TAILS, TESTS},
     program_runs,
     syscall::{EAGAIN, argument, result},
-    task::{Caller, now},
+    task::Caller,
     tests,
     transfer::{Transfer, transferred},
 };
@@ -19,11 +19,8 @@ const MSG_ERRQUEUE: u64 = 0x2000;
 /// Notes when a read began: without it a server that is busy and one that waits look the same.
 #[inline(always)]
 fn read_begins(_ctx: &TracePointContext) -> u32 {
-    if let Some(caller) = Caller::watched()
-        && let Some(thread) = caller.thread_or_new()
-    {
-        // SAFETY: a map value that is there.
-        unsafe { (*thread).enter_ns = now() };
+    if let Some(caller) = Caller::watched() {
+        caller.begins();
     }
     0
 }

@@ -15,17 +15,7 @@ fail() {
     tail -n 30 "$dir/told" "$dir/agent" "$dir/manager" 2>/dev/null
     exit 1
 }
-seconds() { cut -d. -f1 /proc/uptime; }
-await() { # SECONDS WHAT COMMAND...
-    until=$(($(seconds) + $1))
-    what=$2
-    shift 2
-    until "$@"; do
-        [ "$(seconds)" -lt "$until" ] || fail "$what: not within the time"
-        [ -z "$agent" ] || kill -0 "$agent" 2>/dev/null || fail "the agent ended"
-        sleep 0.5
-    done
-}
+. "$here/waiting.sh"
 
 modprobe -a xhci_pci ftdi_sio || fail "this kernel lacks a module"
 await 60 "a modem" test -c /dev/ttyUSB0

@@ -14,17 +14,7 @@ fail() {
     tail -n 40 "$dir/told" "$dir/agent" "$dir/daemon" 2>/dev/null
     exit 1
 }
-seconds() { cut -d. -f1 /proc/uptime; }
-await() { # SECONDS WHAT COMMAND...
-    until=$(($(seconds) + $1))
-    what=$2
-    shift 2
-    until "$@"; do
-        [ "$(seconds)" -lt "$until" ] || fail "$what: not within the time"
-        [ -z "$agent" ] || kill -0 "$agent" 2>/dev/null || fail "the agent ended"
-        sleep 0.2
-    done
-}
+. "$here/waiting.sh"
 told() { grep -q -- "$1" "$dir/told"; }
 order() { # carried out by the host
     echo "$1" >/run/vm/order.new && mv /run/vm/order.new /run/vm/order

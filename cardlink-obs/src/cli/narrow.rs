@@ -12,22 +12,26 @@ const LEAST: usize = 30;
 #[derive(Debug)]
 pub struct Narrow<W: Write> {
     out: W,
-    /// Columns, asked for each long line: windows change. `None` for what is no terminal.
-    columns: fn() -> Option<usize>,
+    /// Of the terminal, asked for each long line: windows change. `None` for what is no terminal.
+    columns: Option<fn() -> Option<usize>>,
     /// A line that has no end yet.
     line: Vec<u8>,
 }
 
 impl<W: Write> Narrow<W> {
-    pub const fn new(out: W, columns: fn() -> Option<usize>) -> Self {
+    pub const fn new(out: W, columns: Option<fn() -> Option<usize>>) -> Self {
         Self { out, columns, line: Vec::new() }
     }
 
     fn end_line(&mut self) -> io::Result<()> {
         let line = std::mem::take(&mut self.line);
+        // No line is wider than it has bytes.
+        let columns = self.columns.filter(|_| line.len() > LEAST).and_then(|columns| columns());
+        let Some(columns) = columns.filter(|columns| *columns >= LEAST) else { return self.out.write_all(&line) };
         let text = String::from_utf8_lossy(&line);
-        let columns = (self.columns)().filter(|columns| *columns >= LEAST && display_width(&text) > *columns);
-        let Some(columns) = columns else { return self.out.write_all(&line) };
+        if display_width(&text) <= columns {
+            return self.out.write_all(&line);
+        }
         let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
         let inner = text.trim_start_matches(' ');
         let indent = " ".repeat((text.len() - inner.len()).min(columns / 3));
@@ -91,6 +95,10 @@ mod tests {
     use std::io::Write as _;
 
     fn laid_out(columns: fn() -> Option<usize>, text: &str) -> String {
+        laid_out_on(Some(columns), text)
+    }
+
+    fn laid_out_on(columns: Option<fn() -> Option<usize>>, text: &str) -> String {
         let mut narrow = Narrow::new(Vec::new(), columns);
         // However it comes.
         for byte in text.as_bytes() {
@@ -106,6 +114,7 @@ mod tests {
     fn a_wide_terminal_and_a_file_get_it_as_it_is() {
         assert_eq!(laid_out(|| Some(80), TEXT), TEXT);
         assert_eq!(laid_out(|| None, TEXT), TEXT);
+        assert_eq!(laid_out_on(None, TEXT), TEXT);
         assert_eq!(laid_out(|| Some(8), TEXT), TEXT);
     }
 

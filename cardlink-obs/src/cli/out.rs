@@ -5,7 +5,7 @@ use anstream::AutoStream;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
     fmt::Display,
-    io::{self, Stdout, Write},
+    io::{self, IsTerminal as _, Stdout, Write},
     os::fd::AsFd as _,
 };
 
@@ -13,7 +13,9 @@ use std::{
 pub type Out = Narrow<AutoStream<Stdout>>;
 
 pub fn stdout() -> Out {
-    Narrow::new(AutoStream::auto(io::stdout()), columns)
+    let stdout = io::stdout();
+    let columns = stdout.is_terminal().then_some(columns as fn() -> _);
+    Narrow::new(AutoStream::auto(stdout), columns)
 }
 
 /// Of the terminal that standard output is.

@@ -189,10 +189,7 @@ impl Series {
     }
 
     fn query(&mut self, query: &Query) {
-        let name = match &query.table {
-            Some(table) => format!("{} {table}", query.operation),
-            None => query.operation.to_owned(),
-        };
+        let name = query.name();
         match (&query.error, query.took) {
             (Some(error), _) => self.error(Kind::Query, &name, error.class.to_owned()),
             (None, Some(took)) => self.time(Kind::Query, &name, took),

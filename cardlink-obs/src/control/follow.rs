@@ -216,16 +216,13 @@ impl Follower {
     }
 
     fn take(&mut self, observation: &Observation) {
-        let shows = match &self.form {
-            Form::Text(text) => text.shows(observation),
-            Form::Json(json) => json.shows(observation),
-        };
-        if !shows {
-            return;
-        }
-        // One that is left out costs nothing more than that.
+        // One that is left out costs nothing more than to know that it would have been shown.
         if self.queue.is_full() {
-            self.left_out += 1;
+            let shows = match &self.form {
+                Form::Text(text) => text.shows(observation),
+                Form::Json(json) => json.shows(observation),
+            };
+            self.left_out += u64::from(shows);
             return;
         }
         self.own_up();

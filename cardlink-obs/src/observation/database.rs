@@ -70,6 +70,14 @@ pub struct Query {
 }
 
 impl Query {
+    /// What it does, and the first table that it names: `SELECT cards`.
+    pub fn name(&self) -> String {
+        match &self.table {
+            Some(table) => format!("{} {table}", self.operation),
+            None => self.operation.to_owned(),
+        }
+    }
+
     /// Time from start to end that the program spent on other things, between the parts of the result.
     pub fn between(&self) -> Duration {
         self.took.map_or(Duration::ZERO, |took| self.end.since(self.start).saturating_sub(took))

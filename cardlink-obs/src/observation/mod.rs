@@ -46,7 +46,7 @@ pub use session::{
 };
 pub use stamp::Stamp;
 pub use test::{Test, TestKey, TestOutcome, TestParameters, TestPhases, TestSource, TestStarted, TestSuite};
-pub use trace_parent::{NoTraceParent, TraceParent};
+pub use trace_parent::{NoTraceParent, TraceParent, from_hex};
 pub use trigger::{Trigger, TriggerType};
 
 use std::sync::Arc;

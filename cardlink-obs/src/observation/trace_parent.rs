@@ -25,10 +25,10 @@ impl FromStr for TraceParent {
     fn from_str(text: &str) -> Result<Self, NoTraceParent> {
         let mut fields = text.splitn(5, '-');
         let mut field = || fields.next().unwrap_or_default();
-        let [version] = hex::<1>(field()).ok_or(NoTraceParent)?;
-        let trace = hex::<16>(field()).ok_or(NoTraceParent)?;
-        let span = hex::<8>(field()).ok_or(NoTraceParent)?;
-        let [flags] = hex::<1>(field()).ok_or(NoTraceParent)?;
+        let [version] = from_hex::<1>(field()).ok_or(NoTraceParent)?;
+        let trace = from_hex::<16>(field()).ok_or(NoTraceParent)?;
+        let span = from_hex::<8>(field()).ok_or(NoTraceParent)?;
+        let [flags] = from_hex::<1>(field()).ok_or(NoTraceParent)?;
         let more = fields.next().is_some();
         if version == 0xFF || (version == 0 && more) || trace == [0; 16] || span == [0; 8] {
             return Err(NoTraceParent);
@@ -48,7 +48,7 @@ impl fmt::Display for TraceParent {
 }
 
 /// So many bytes in lower-case hexadecimal digits, and nothing else.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return None;

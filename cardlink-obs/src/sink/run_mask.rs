@@ -3,7 +3,7 @@
 use super::names::Names;
 use crate::{
     event::ProgramNote,
-    protocol::adb::{Arguments, MOST_SAID, said_reduced},
+    protocol::adb::{Arguments, keep_said, said_reduced},
 };
 use std::{borrow::Cow, collections::HashMap};
 
@@ -29,8 +29,7 @@ impl RunMask {
                     self.errors.clear();
                 }
                 let all = self.errors.entry(pid).or_default();
-                let room = MOST_SAID.saturating_sub(all.len());
-                all.extend(errors.iter().take(room));
+                keep_said(all, errors);
                 ProgramNote::Said(Cow::Owned(said_reduced(all)))
             }
             ProgramNote::Ended(status) => {

@@ -2,8 +2,10 @@
 
 use crate::{
     Result,
+    agent::Tracer,
     peers::{self, Server},
     place::{self, Place},
+    trace, wait,
 };
 use anyhow::Context as _;
 use cardlink_lab::truth::{self, PhoneRecord};
@@ -26,9 +28,7 @@ pub struct Bridge {
 impl Bridge {
     pub fn start(place: &Place) -> Result<Self> {
         let phone = phone(place, "phone")?;
-        let program = place.path(NAME);
-        // The file itself: Debian's command is a link to it.
-        std::os::unix::fs::symlink(std::fs::canonicalize(place::peer("adb", "adb")?)?, &program)?;
+        let program = program(place, NAME)?;
         let home = place.path("");
         let port = peers::free_port()?;
         let mut command = Command::new(&program);
@@ -49,6 +49,14 @@ impl Bridge {
         self.client(words).output().with_context(|| format!("adb {words:?}"))
     }
 
+    /// The probes go in when the first program of the name is seen: uses adb until the trace tells of it.
+    pub fn until_told(&self, tracer: &Tracer) -> Result {
+        wait::until("an operation that is seen", wait::PATIENCE, || {
+            self.adb(&["host-features"])?;
+            Ok(trace::of(&tracer.told()?, "adb_operation").next().is_some().then_some(()))
+        })
+    }
+
     /// The serial number that the phone has for the server.
     pub fn serial(&self) -> String {
         format!("127.0.0.1:{}", self.phone.port)
@@ -60,6 +68,16 @@ impl Bridge {
         anyhow::ensure!(said.starts_with("connected to"), "{said}");
         Ok(())
     }
+}
+
+/// Debian's adb under this name.
+pub fn program(place: &Place, name: &str) -> Result<PathBuf> {
+    let program = place.path(name);
+    if !program.exists() {
+        // The file itself: Debian's command is a link to it.
+        std::os::unix::fs::symlink(std::fs::canonicalize(place::peer("adb", "adb")?)?, &program)?;
+    }
+    Ok(program)
 }
 
 /// `lab-phone`, with its truth in this file of the place.

@@ -102,27 +102,28 @@ impl Agent {
 
     /// Waits until any series whose line begins so has counted something.
     pub fn wait_for(&self, metric: &str, limit: Duration) -> Result<()> {
-        let start = Instant::now();
-        while self.metric(metric)? <= 0.0 {
-            ensure!(start.elapsed() < limit, "the agent has counted nothing of {metric}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        let seen = self.until(metric, limit, |seen| seen > 0.0)?;
+        ensure!(seen > 0.0, "the agent has counted nothing of {metric}");
         Ok(())
     }
 
-    fn has(&self, metric: &str, wanted: u32, what: &str) -> Result<()> {
+    /// The sum of these series: when it is as wanted, or the last one within the limit.
+    fn until(&self, metric: &str, limit: Duration, wanted: impl Fn(f64) -> bool) -> Result<f64> {
         let start = Instant::now();
         loop {
             let seen = self.metric(metric)?;
-            if seen.to_bits() == f64::from(wanted).to_bits() {
-                return Ok(());
+            if wanted(seen) || start.elapsed() >= limit {
+                return Ok(seen);
             }
-            ensure!(
-                start.elapsed() < Duration::from_secs(3),
-                "the agent counted {seen} {what}, but there were {wanted}"
-            );
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn has(&self, metric: &str, wanted: u32, what: &str) -> Result<()> {
+        let is_it = |seen: f64| seen.to_bits() == f64::from(wanted).to_bits();
+        let seen = self.until(metric, Duration::from_secs(3), is_it)?;
+        ensure!(is_it(seen), "the agent counted {seen} {what}, but there were {wanted}");
+        Ok(())
     }
 
     /// Ends it, and waits until the kernel has let go of every hook. Returns how long the agent itself took, in ms.

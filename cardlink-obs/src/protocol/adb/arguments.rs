@@ -6,7 +6,13 @@ use super::reason::Reason;
 /// The longest serial number that is one.
 const MOST_SERIAL: usize = 128;
 /// So much of what is said to standard error is looked at.
-pub const MOST_SAID: usize = 2048;
+const MOST_SAID: usize = 2048;
+
+/// Adds to what a run has said, as far as that is kept.
+pub fn keep_said(said: &mut Vec<u8>, more: &[u8]) {
+    let room = MOST_SAID.saturating_sub(said.len());
+    said.extend(more.iter().take(room));
+}
 
 /// A run of `adb` as a client.
 #[derive(Debug, Clone, PartialEq, Eq)]

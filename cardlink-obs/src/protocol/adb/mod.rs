@@ -16,7 +16,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use arguments::{Arguments, MOST_SAID, command, said, said_reduced};
+pub use arguments::{Arguments, command, keep_said, said, said_reduced};
 pub use devices::{Listed, MOST_LISTED};
 pub use reader::{Asked, Event, Outcome, Reader};
 pub use reason::Reason;

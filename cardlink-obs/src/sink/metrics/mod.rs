@@ -18,8 +18,8 @@ pub use registry::Registry;
 
 use super::{Sink, names::Names};
 use crate::observation::{
-    AtCommand, ConnectFailed, ConnectReason, ConnectionClosed, ConnectionOutcome, DeviceType, FailureReason, Handshake,
-    Observation, ProgramWait, Side, TargetChange, TargetEvent, TriggerType,
+    AtCommand, ConnectFailed, ConnectReason, ConnectionClosed, ConnectionOutcome, Device, DeviceType, FailureReason,
+    Handshake, Observation, ProgramWait, Side, TargetChange, TargetEvent, TriggerType,
 };
 use apdus::Apdus;
 use bounded::Bounded;
@@ -191,6 +191,11 @@ impl Metrics {
         }
     }
 
+    /// The label of a phone; empty where none is known.
+    fn phone(&mut self, phone: Option<&Device>, target: &str) -> String {
+        phone.map(|phone| self.host_devices.seen(phone, target, &mut self.apdus, &self.registry)).unwrap_or_default()
+    }
+
     fn at_command(&mut self, command: &AtCommand) {
         let target = self.targets.fold(&command.tty.process.target);
         let device = self.host_devices.modem(&command.tty.device, &target, &self.registry);
@@ -322,15 +327,13 @@ impl Sink for Metrics {
             }
             Observation::AdbOperation(operation) => {
                 let target = self.target(&operation.connection.process.target);
-                let phone = operation.device.as_ref();
-                let device = phone.map(|phone| self.host_devices.seen(phone, &target, &mut self.apdus, &self.registry));
-                adb::operation(operation, &target, &device.unwrap_or_default(), &self.registry);
+                let device = self.phone(operation.device.as_deref(), &target);
+                adb::operation(operation, &target, &device, &self.registry);
             }
             Observation::AdbCommand(run) => {
                 let target = self.target(&run.process.target);
-                let phone = run.device.as_ref().filter(|_| !run.counted_elsewhere);
-                let device = phone.map(|phone| self.host_devices.seen(phone, &target, &mut self.apdus, &self.registry));
-                adb::command(run, &target, &device.unwrap_or_default(), &self.registry);
+                let device = self.phone(run.device.as_deref().filter(|_| !run.counted_elsewhere), &target);
+                adb::command(run, &target, &device, &self.registry);
             }
             Observation::PhoneList(list) => self.adb.listed(list, &self.registry),
             // Spans tell of functions: their names are the user's own, and no series is.

@@ -2,57 +2,42 @@
 
 use super::{
     lines::{Line, Value},
-    metrics::resource_of,
-    settings::{Endpoint, OtlpError, Protocol},
+    message::{self, Client, Service, attribute, text},
+    settings::{Endpoint, OtlpError},
     traces::scope,
-    transport::{self, Headers, Http},
 };
+use crate::observation::from_hex;
 use opentelemetry_proto::tonic::{
-    collector::logs::v1::{
-        ExportLogsServiceRequest, ExportLogsServiceResponse, logs_service_client::LogsServiceClient,
-    },
-    common::v1::{AnyValue, KeyValue, any_value},
+    collector::logs::v1::{ExportLogsServiceRequest, logs_service_client::LogsServiceClient},
+    common::v1::{AnyValue, any_value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber},
     resource::v1::Resource as ResourceProto,
 };
 use opentelemetry_sdk::Resource;
 use std::time::UNIX_EPOCH;
-use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Channel};
+use tonic::codec::CompressionEncoding;
 use tracing::Level;
-
-enum Client {
-    Grpc(Box<LogsServiceClient<InterceptedService<Channel, Headers>>>),
-    Http { http: Box<Http>, to: Box<Endpoint> },
-}
 
 /// Sends lines of the log.
 pub struct Logs {
-    client: Client,
+    client: Client<LogsServiceClient<Service>>,
     resource: ResourceProto,
 }
 
 impl Logs {
     /// Needs a runtime.
     pub fn new(to: &Endpoint, resource: &Resource) -> Result<Self, OtlpError> {
-        let client = match to.protocol {
-            Protocol::Grpc => {
-                let client = LogsServiceClient::with_interceptor(transport::channel(to)?, Headers::of(to));
-                Client::Grpc(Box::new(if to.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client }))
-            }
-            Protocol::Http => Client::Http { http: Box::new(Http::new(to)?), to: Box::new(to.clone()) },
-        };
-        Ok(Self { client, resource: resource_of(resource) })
+        let client = Client::new(to, |service| {
+            let client = LogsServiceClient::new(service);
+            if to.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client }
+        })?;
+        Ok(Self { client, resource: message::resource(resource) })
     }
 
     /// Sends these lines; they can be sent again when it fails.
     pub async fn send(&mut self, lines: &[Line]) -> Result<(), String> {
         let request = request(lines, &self.resource);
-        let answer: ExportLogsServiceResponse = match &mut self.client {
-            Client::Grpc(client) => {
-                client.export(request).await.map_err(|status| transport::said(&status))?.into_inner()
-            }
-            Client::Http { http, to } => http.post(to, &request).await?,
-        };
+        let answer = self.client.send(request, async |client, request| client.export(request).await).await?;
         match answer.partial_success {
             Some(partial) if partial.rejected_log_records > 0 => {
                 Err(format!("it refused {} lines of the log: {}", partial.rejected_log_records, partial.error_message))
@@ -79,20 +64,22 @@ fn record(line: &Line) -> LogRecord {
     let at = line.at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
     let id = |name: &str| {
-        let found = line.fields.iter().find(|(field, _)| *field == name);
-        found.and_then(|(_, value)| if let Value::Text(text) = value { bytes(text) } else { None }).unwrap_or_default()
+        line.fields.iter().find_map(|(field, value)| match value {
+            Value::Text(text) if *field == name => Some(&**text),
+            _ => None,
+        })
     };
-    let own = [attribute("cardlink.component", any_value::Value::StringValue(line.component.to_owned()))];
+    let own = [attribute("cardlink.component", text(line.component))];
     let fields = line.fields.iter().filter(|(name, _)| *name != TRACE && *name != SPAN);
     LogRecord {
         time_unix_nano: at,
         observed_time_unix_nano: at,
         severity_number: severity(line.level).into(),
         severity_text: line.level.to_string(),
-        body: Some(AnyValue { value: Some(any_value::Value::StringValue(line.message.clone())) }),
+        body: Some(AnyValue { value: Some(text(&line.message)) }),
         attributes: own.into_iter().chain(fields.map(|(name, value)| attribute(name, converted(value)))).collect(),
-        trace_id: id(TRACE),
-        span_id: id(SPAN),
+        trace_id: id(TRACE).and_then(from_hex::<16>).map(Vec::from).unwrap_or_default(),
+        span_id: id(SPAN).and_then(from_hex::<8>).map(Vec::from).unwrap_or_default(),
         ..LogRecord::default()
     }
 }
@@ -111,23 +98,13 @@ const fn severity(level: Level) -> SeverityNumber {
     }
 }
 
-fn attribute(key: &str, value: any_value::Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
-}
-
 fn converted(value: &Value) -> any_value::Value {
     match value {
-        Value::Text(text) => any_value::Value::StringValue(text.clone()),
+        Value::Text(value) => text(value),
         Value::Whole(number) => any_value::Value::IntValue(*number),
         Value::Number(number) => any_value::Value::DoubleValue(*number),
         Value::Flag(flag) => any_value::Value::BoolValue(*flag),
     }
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| if let [high, low] = pair { Some((digit(*high)? << 4) | digit(*low)?) } else { None }).collect()
 }
 
 #[cfg(test)]

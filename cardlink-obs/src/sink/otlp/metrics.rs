@@ -2,16 +2,14 @@
 //! this speaks the protocol itself.
 
 use super::{
-    settings::{Endpoint, OtlpError, Protocol},
+    message::{self, Client, Service, attribute, text},
+    settings::{Endpoint, OtlpError},
     traces::scope,
-    transport::{self, Headers, Http},
 };
 use crate::sink::metrics::Registry;
 use opentelemetry_proto::tonic::{
-    collector::metrics::v1::{
-        ExportMetricsServiceRequest, ExportMetricsServiceResponse, metrics_service_client::MetricsServiceClient,
-    },
-    common::v1::{AnyValue, KeyValue, any_value},
+    collector::metrics::v1::{ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient},
+    common::v1::KeyValue,
     metrics::v1::{
         AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
         ScopeMetrics, Sum, metric::Data, number_data_point,
@@ -20,19 +18,14 @@ use opentelemetry_proto::tonic::{
 };
 use opentelemetry_sdk::Resource;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
-use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Channel};
+use tonic::codec::CompressionEncoding;
 
 /// The order in which the protocol wants histograms and sums: everything since the agent started.
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
-enum Client {
-    Grpc(Box<MetricsServiceClient<InterceptedService<Channel, Headers>>>),
-    Http { http: Box<Http>, to: Box<Endpoint> },
-}
-
 /// Sends metrics.
 pub struct Metrics {
-    client: Client,
+    client: Client<MetricsServiceClient<Service>>,
     resource: ResourceProto,
     /// When the counters began, nanoseconds of the epoch.
     start: u64,
@@ -41,25 +34,17 @@ pub struct Metrics {
 impl Metrics {
     /// Needs a runtime.
     pub fn new(to: &Endpoint, resource: &Resource, start: u64) -> Result<Self, OtlpError> {
-        let client = match to.protocol {
-            Protocol::Grpc => {
-                let client = MetricsServiceClient::with_interceptor(transport::channel(to)?, Headers::of(to));
-                Client::Grpc(Box::new(if to.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client }))
-            }
-            Protocol::Http => Client::Http { http: Box::new(Http::new(to)?), to: Box::new(to.clone()) },
-        };
-        Ok(Self { client, resource: resource_of(resource), start })
+        let client = Client::new(to, |service| {
+            let client = MetricsServiceClient::new(service);
+            if to.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client }
+        })?;
+        Ok(Self { client, resource: message::resource(resource), start })
     }
 
     /// Sends all series as they are now.
     pub async fn send(&mut self, registry: &Registry, now: u64) -> Result<(), String> {
         let request = request(&registry.families(), &self.resource, self.start, now);
-        let answer: ExportMetricsServiceResponse = match &mut self.client {
-            Client::Grpc(client) => {
-                client.export(request).await.map_err(|status| transport::said(&status))?.into_inner()
-            }
-            Client::Http { http, to } => http.post(to, &request).await?,
-        };
+        let answer = self.client.send(request, async |client, request| client.export(request).await).await?;
         match answer.partial_success {
             Some(partial) if partial.rejected_data_points > 0 => {
                 Err(format!("it refused {} points: {}", partial.rejected_data_points, partial.error_message))
@@ -67,16 +52,6 @@ impl Metrics {
             _ => Ok(()),
         }
     }
-}
-
-pub fn resource_of(resource: &Resource) -> ResourceProto {
-    let attributes = resource.iter().map(|(key, value)| attribute(key.as_str(), &value.to_string())).collect();
-    ResourceProto { attributes, ..ResourceProto::default() }
-}
-
-fn attribute(key: &str, value: &str) -> KeyValue {
-    let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
-    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
 /// All families as one request.
@@ -156,7 +131,7 @@ fn histogram(one: &prometheus::proto::Metric, start: u64, now: u64) -> Histogram
 fn attributes(labels: &[LabelPair]) -> Vec<KeyValue> {
     // To Prometheus an empty label is none.
     let said = labels.iter().filter(|label| !label.value().is_empty());
-    said.map(|label| attribute(label.name(), label.value())).collect()
+    said.map(|label| attribute(label.name(), text(label.value()))).collect()
 }
 
 /// In the notation of UCUM.

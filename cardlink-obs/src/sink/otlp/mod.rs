@@ -6,6 +6,7 @@
 mod lines;
 mod link;
 mod logs;
+mod message;
 mod metrics;
 mod queue;
 mod settings;

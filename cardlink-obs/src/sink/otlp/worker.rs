@@ -81,13 +81,7 @@ async fn send_traces(
             if over {
                 return;
             }
-            queue.came().await;
-            // Others may come and go with it.
-            tokio::select! {
-                () = tokio::time::sleep(linger) => {}
-                () = queue.enough() => {}
-                _ = by.wait_for(Option::is_some) => {}
-            }
+            more(queue.came(), queue.enough(), linger, &mut by).await;
             continue;
         }
         let fate = persist(Signal::Traces, registry, link, &mut by, async || traces.send(&batch).await).await;
@@ -96,6 +90,24 @@ async fn send_traces(
             fate.count(&queue.take(usize::MAX, usize::MAX), registry);
             return;
         }
+    }
+}
+
+/// Waits until something has come, and for others that may go with it; or until the sender is to stop.
+async fn more(
+    came: impl Future<Output = ()>,
+    enough: impl Future<Output = ()>,
+    linger: Duration,
+    by: &mut watch::Receiver<Option<Instant>>,
+) {
+    tokio::select! {
+        () = came => {}
+        _ = by.wait_for(Option::is_some) => return,
+    }
+    tokio::select! {
+        () = tokio::time::sleep(linger) => {}
+        () = enough => {}
+        _ = by.wait_for(Option::is_some) => {}
     }
 }
 
@@ -179,15 +191,7 @@ async fn send_logs(
             if stopping {
                 return;
             }
-            tokio::select! {
-                () = lines.came() => {}
-                _ = by.wait_for(Option::is_some) => continue,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(linger) => {}
-                () = lines.enough() => {}
-                _ = by.wait_for(Option::is_some) => {}
-            }
+            more(lines.came(), lines.enough(), linger, &mut by).await;
             continue;
         }
         let fate = persist(Signal::Logs, registry, link, &mut by, async || logs.send(&batch).await).await;

@@ -1,7 +1,7 @@
 //! Spans of connections that did not come about.
 
 use super::{
-    describe::{connection, peer},
+    describe::{connection, peer, process},
     span::{Context, Kind, Span, Status},
 };
 use crate::observation::{ConnectFailed, DatabaseSystem, PeerAddress};
@@ -18,8 +18,7 @@ pub fn failed(failed: &ConnectFailed, context: Context) -> Span {
         peer(failed.peer.as_ref(), into);
         let is_unix = matches!(failed.peer, Some(PeerAddress::Unix { .. }));
         into.put("network.transport", if is_unix { "unix" } else { "tcp" });
-        into.put("process.pid", failed.process.pid);
-        into.put("process.executable.name", failed.process.comm.to_string());
+        process(&failed.process, into);
     }
     into.put_some("db.system.name", failed.database.map(DatabaseSystem::as_str));
     into.put("error.type", failed.error.as_deref().unwrap_or(failed.reason.as_str()).to_owned());

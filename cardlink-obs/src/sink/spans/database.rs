@@ -1,22 +1,18 @@
 //! Spans of statements, with the attributes of OpenTelemetry's conventions for databases.
 
 use super::{
-    describe::connection,
+    describe::{connection, process},
     span::{Context, Kind, Span, Status},
 };
 use crate::observation::{Query, Role};
 use std::borrow::Cow;
 
 pub fn query(query: &Query, context: Context) -> Span {
-    let name = match &query.table {
-        Some(table) => format!("{} {table}", query.operation),
-        None => query.operation.to_owned(),
-    };
     let kind = match query.role {
         Role::Client => Kind::Client,
         Role::Server => Kind::Server,
     };
-    let mut span = Span::new(context, name, kind, query.start, query.end);
+    let mut span = Span::new(context, query.name(), kind, query.start, query.end);
     let into = &mut span.attributes;
     into.put("db.system.name", query.system.as_str());
     into.put("db.operation.name", query.operation);
@@ -26,8 +22,7 @@ pub fn query(query: &Query, context: Context) -> Span {
         connection(of, into);
     } else {
         into.put("cardlink.target", query.process.target.to_string());
-        into.put("process.pid", query.process.pid);
-        into.put("process.executable.name", query.process.comm.to_string());
+        process(&query.process, into);
     }
     into.put_some("cardlink.db.took", query.took);
     into.put_some("cardlink.db.between", Some(query.between()).filter(|between| !between.is_zero()));

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     observation::{
         AdbCommand, AdbOperation, AdbResult, Apdu, AtCommand, Connection, ConnectionClosed, DeviceApdu, Exchange,
-        Finding, Flight, FunctionCall, Handshake, PeerAddress, ProgramWait, Role, RunStatus, Script, Session,
+        Finding, Flight, FunctionCall, Handshake, PeerAddress, Process, ProgramWait, Role, RunStatus, Script, Session,
         SessionStatus, TlsVersion, Trigger,
     },
     protocol::apdu::{Category, StatusWord},
@@ -33,8 +33,13 @@ pub(super) fn connection(connection: &Connection, into: &mut Attributes) {
         _ => "tcp",
     };
     into.put("network.transport", transport);
-    into.put("process.pid", connection.process.pid);
-    into.put("process.executable.name", connection.process.comm.to_string());
+    process(&connection.process, into);
+}
+
+/// Whose it is.
+pub(super) fn process(of: &Process, into: &mut Attributes) {
+    into.put("process.pid", of.pid);
+    into.put("process.executable.name", of.comm.to_string());
 }
 
 /// A server that the process asked, where there is no connection.
@@ -288,8 +293,7 @@ pub fn at_command(command: &AtCommand, context: Context, names: &Names) -> Span 
     into.put("cardlink.at.information_lines", command.information_lines);
     into.put("cardlink.at.unattended", command.unattended);
     into.put_some("cardlink.at.prompt", command.prompt);
-    into.put("process.pid", command.tty.process.pid);
-    into.put("process.executable.name", command.tty.process.comm.to_string());
+    process(&command.tty.process, into);
     into.put_true("cardlink.incomplete", command.incomplete);
     if command.result.is_failure() {
         into.put("error.type", command.result.to_string());
@@ -332,8 +336,7 @@ pub fn adb_command(run: &AdbCommand, context: Context, names: &Names) -> Span {
     let mut span = Span::new(context, format!("adb run {}", run.operation), Kind::Internal, run.start, run.end);
     let into = &mut span.attributes;
     into.put("cardlink.target", run.process.target.to_string());
-    into.put("process.pid", run.process.pid);
-    into.put("process.executable.name", run.process.comm.to_string());
+    process(&run.process, into);
     into.put("cardlink.device.type", "phone");
     into.put_some("cardlink.device", run.device.as_ref().map(|device| names.device(device)));
     into.put("cardlink.adb.operation", run.operation);
@@ -372,8 +375,7 @@ pub fn device_apdu(one: &DeviceApdu, context: Context, names: &Names) -> Span {
         into.put_some("cardlink.card_session.application", application.map(ToString::to_string));
     }
     into.put_some("cardlink.program_before", one.program);
-    into.put("process.pid", one.process.pid);
-    into.put("process.executable.name", one.process.comm.to_string());
+    process(&one.process, into);
     into.put_true("cardlink.incomplete", one.incomplete);
     match (one.error, one.apdu.status_word.map(StatusWord)) {
         (Some(error), _) => {
@@ -402,8 +404,7 @@ pub fn trigger(trigger: &Trigger, context: Context, command: Context, names: &Na
     into.put("cardlink.trigger.ciphered", trigger.ciphered);
     into.put("cardlink.at.command", trigger.command.clone());
     into.put("cardlink.at.result", trigger.result.to_string());
-    into.put("process.pid", trigger.tty.process.pid);
-    into.put("process.executable.name", trigger.tty.process.comm.to_string());
+    process(&trigger.tty.process, into);
     if !trigger.was_sent() {
         into.put("error.type", trigger.result.to_string());
         span.status = Status::Error(Cow::Borrowed(""));
@@ -431,8 +432,7 @@ pub fn functions(of: &FunctionCall, context: Context, ids: &Ids) -> Vec<Span> {
         into.put("cardlink.target", of.process.target.to_string());
         into.put("code.function.name", call.name.to_string());
         into.put("thread.id", of.tid);
-        into.put("process.pid", of.process.pid);
-        into.put("process.executable.name", of.process.comm.to_string());
+        process(&of.process, into);
         if place == 0 && of.left_out > 0 {
             into.put("cardlink.function.calls_dropped", of.left_out);
         }

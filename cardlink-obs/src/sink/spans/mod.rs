@@ -22,9 +22,9 @@ pub use span::{Attributes, Context, Kind, MOST_EVENTS, Parent, Span, SpanEvent, 
 
 use super::names::Names;
 use crate::observation::{
-    AdbCommand, AdbOperation, AtCommand, ConnectFailed, Connection, ConnectionClosed, DeviceApdu, Exchange, Finding,
-    FunctionCall, Handshake, Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test, TestKey,
-    TestStarted,
+    AdbCommand, AdbOperation, AtCommand, Cause, ConnectFailed, Connection, ConnectionClosed, DeviceApdu, Exchange,
+    Finding, FunctionCall, Handshake, Observation, ProgramWait, Query, Script, Session, SessionOpened, Stamp, Test,
+    TestKey, TestStarted,
 };
 use in_tests::InTests;
 use std::{
@@ -402,19 +402,12 @@ impl Spans {
         self.judge(spans, &root, out);
     }
 
-    /// Under the session that it was asked for, or by itself.
     fn query(&mut self, query: &Query, out: &mut Vec<Trace>) {
         if query.counted_elsewhere {
             return;
         }
         let root = self.contexts.query(query);
-        let mut span = database::query(query, root.context);
-        if let Some(session) = query.cause.session.filter(|session| self.sessions.contains_key(session)) {
-            self.hold(session, span);
-            return;
-        }
-        span.parent = root.above();
-        self.judge(vec![span], &root, out);
+        self.caused(database::query(query, root.context), query.cause, &root, out);
     }
 
     fn connect_failed(&mut self, failed: &ConnectFailed, out: &mut Vec<Trace>) {
@@ -422,13 +415,17 @@ impl Spans {
             return;
         }
         let root = self.contexts.connect_failed(failed);
-        let mut span = connect::failed(failed, root.context);
-        if let Some(session) = failed.cause.session.filter(|session| self.sessions.contains_key(session)) {
+        self.caused(connect::failed(failed, root.context), failed.cause, &root, out);
+    }
+
+    /// A span under the session that it was for, or by itself.
+    fn caused(&mut self, mut span: Span, cause: Cause, root: &Root, out: &mut Vec<Trace>) {
+        if let Some(session) = cause.session.filter(|session| self.sessions.contains_key(session)) {
             self.hold(session, span);
             return;
         }
         span.parent = root.above();
-        self.judge(vec![span], &root, out);
+        self.judge(vec![span], root, out);
     }
 
     fn program_wait(&mut self, wait: &ProgramWait, out: &mut Vec<Trace>) {

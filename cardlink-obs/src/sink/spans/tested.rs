@@ -1,6 +1,9 @@
 //! Spans of tests, with the attributes of OpenTelemetry's conventions for tests.
 
-use super::span::{Attributes, Context, Kind, Span, SpanEvent, Status};
+use super::{
+    describe::process,
+    span::{Attributes, Context, Kind, Span, SpanEvent, Status},
+};
 use crate::{
     observation::{Test, TestOutcome, TestPhases},
     sink::names::Names,
@@ -20,8 +23,7 @@ pub fn test(test: &Test, context: Context, names: &Names) -> Option<Span> {
     into.put("cardlink.test.outcome", test.outcome.as_str());
     into.put_some("cardlink.test.parameters", test.parameters.as_ref().map(|parameters| names.parameters(parameters)));
     into.put_true("cardlink.test.flaky", test.flaky);
-    into.put("process.pid", test.process.pid);
-    into.put("process.executable.name", test.process.comm.to_string());
+    process(&test.process, into);
     if let Some(TestPhases { setup, call, teardown }) = test.phases {
         let phases = [
             ("cardlink.test.setup", "test.setup", setup),

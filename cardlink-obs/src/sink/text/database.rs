@@ -21,10 +21,7 @@ impl<W: Write> Text<W> {
 
     pub(super) fn query(&mut self, query: &Query) -> io::Result<()> {
         self.database_heading(query.end, query.connection.as_deref(), &query.process)?;
-        let what = match &query.table {
-            Some(table) => format!("{} {table}", query.operation),
-            None => query.operation.to_owned(),
-        };
+        let what = query.name();
         let mut took = query.took.map_or_else(|| String::from("beginning not seen"), duration);
         if query.between() > query.took.unwrap_or_default() {
             took = format!("{took} (+ {} of the program's own)", duration(query.between()));

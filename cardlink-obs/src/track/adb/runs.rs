@@ -7,7 +7,7 @@
 use super::phone;
 use crate::{
     observation::{AdbCommand, AdbOperation, AdbResult, AdbRun, Cause, Device, Process, RunStatus, Stamp},
-    protocol::adb::{Arguments, MOST_SAID, command, said},
+    protocol::adb::{Arguments, command, keep_said, said},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -88,8 +88,7 @@ impl Runs {
     /// It wrote this to its standard error.
     pub fn said(&mut self, pid: u32, errors: &[u8]) {
         if let Some(run) = self.running.get_mut(&pid) {
-            let room = MOST_SAID.saturating_sub(run.errors.len());
-            run.errors.extend(errors.iter().take(room));
+            keep_said(&mut run.errors, errors);
         }
     }
 

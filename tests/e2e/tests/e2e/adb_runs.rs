@@ -6,7 +6,7 @@ use cardlink_e2e::{
     agent::{self, Agent, Tracer, replayed},
     page::Page,
     peers,
-    place::{self, Place},
+    place::Place,
     program::Program,
     trace::{self, seconds, text},
     wait,
@@ -17,11 +17,7 @@ use std::{process::Command, time::Instant};
 
 /// adb under the name that is watched, without a server.
 fn alone(place: &Place) -> Result<Command> {
-    let program = place.path(NAME);
-    if !program.exists() {
-        std::os::unix::fs::symlink(std::fs::canonicalize(place::peer("adb", "adb")?)?, &program)?;
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(adb::program(place, NAME)?);
     command.env("HOME", place.path(""));
     Ok(command)
 }
@@ -86,10 +82,7 @@ fn what_is_seen_both_ways_counts_once() -> Result {
     let place = Place::new()?;
     let mut tracer = Tracer::waiting(&place, &format!("--comm {NAME}"))?;
     let bridge = Bridge::start(&place)?;
-    wait::until("an operation that is seen", wait::PATIENCE, || {
-        bridge.adb(&["host-features"])?;
-        Ok(trace::of(&tracer.told()?, "adb_operation").next().is_some().then_some(()))
-    })?;
+    bridge.until_told(&tracer)?;
     bridge.connect()?;
     let before = wait::until("all runs so far", wait::PATIENCE, || {
         let told = tracer.told()?;
@@ -164,8 +157,7 @@ fn the_first_run_counts_once_too() -> Result {
     let place = Place::new()?;
     let bridge = Bridge::start(&place)?;
     bridge.connect()?;
-    let other = place.path("adb-other");
-    std::os::unix::fs::symlink(std::fs::canonicalize(place::peer("adb", "adb")?)?, &other)?;
+    let other = adb::program(&place, "adb-other")?;
     let mut agent = Agent::run(&place, "--comm adb-other")?;
     let mut command = Command::new(other);
     command.args(["-P", &bridge.server.port.to_string(), "shell", "exit 7"]).env("HOME", place.path(""));

@@ -153,10 +153,7 @@ fn times_are_those_of_the_phone() -> Result {
     let place = Place::new()?;
     let mut tracer = Tracer::waiting(&place, &format!("--comm {NAME}"))?;
     let bridge = Bridge::start(&place)?;
-    wait::until("an operation that is seen", wait::PATIENCE, || {
-        bridge.adb(&["host-features"])?;
-        Ok(trace::of(&tracer.told()?, "adb_operation").next().is_some().then_some(()))
-    })?;
+    bridge.until_told(&tracer)?;
     bridge.connect()?;
     for time in [0, 50, 200, 400] {
         bridge.adb(&["shell", &format!("sleep {time}; exit {}", time / 50)])?;

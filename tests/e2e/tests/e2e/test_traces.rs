@@ -49,7 +49,9 @@ impl Servers {
         command.arg(format!("http://127.0.0.1:{}", collector.grpc)).args(place.with_keys().split_whitespace());
         command.args(["--pid", &self.lab.pid().to_string(), "--pid", &self.rows.pid().to_string()]);
         command.args(words.split_whitespace()).arg("--").arg(place::python()?);
-        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(place.path("test_causes.py"));
+        // pytest would take a folder that the checkout and the place have in common.
+        command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir"]).arg(place.path(""));
+        command.arg(place.path("test_causes.py"));
         command.env("ROWS_PORT", self.postgres.port.to_string());
         command.env("LAB_PORT", self.lab.port.to_string()).env("CLEAR_PORT", self.rows.port.to_string());
         command.env("CARD_PROGRAM", place::program("lab-card")?).env("CLEAR_CARD", place.path("scp81_clear.py"));
