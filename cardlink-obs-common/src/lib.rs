@@ -633,6 +633,7 @@ pub struct KernelLayout {
     pub task_mm: u32,
     pub mm_arg_start: u32,
     pub mm_arg_end: u32,
+    pub task_tgid: u32,
 }
 
 /// The largest payload of one event: a TLS record of the largest size (RFC 5246 §6.2.3) and some more.
@@ -658,7 +659,7 @@ const _: () = assert!(size_of::<StatementKey>() == 16);
 const _: () = assert!(size_of::<StatementState>() == 32);
 const _: () = assert!(size_of::<SessionKey>() == 16);
 const _: () = assert!(size_of::<SessionState>() == 40);
-const _: () = assert!(size_of::<KernelLayout>() == 37 * 4);
+const _: () = assert!(size_of::<KernelLayout>() == 38 * 4);
 
 #[cfg(feature = "user")]
 mod user {

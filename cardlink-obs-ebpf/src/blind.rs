@@ -5,32 +5,32 @@ use crate::{
     syscall::{argument, result},
     task::Caller,
 };
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use cardlink_obs_common::{blind, kind};
 
 const SOL_TCP: u64 = 6;
 const TCP_ULP: u64 = 31;
 
 #[inline(always)]
-fn tell(caller: Caller, way: i64, fd: i32) -> u32 {
+fn tell(caller: Caller, way: i64, fd: i32) -> i32 {
     let mut header = caller.header(kind::BLIND, fd);
     header.total = way;
     emit(&header, Source::None, 0);
     0
 }
 
-#[tracepoint]
-pub fn sys_exit_io_uring_setup(ctx: TracePointContext) -> u32 {
-    match Caller::watched() {
+#[raw_tracepoint]
+pub fn sys_exit_io_uring_setup(ctx: RawTracePointContext) -> i32 {
+    match Caller::in_call() {
         Some(caller) if result(&ctx) >= 0 => tell(caller, blind::IO_URING, result(&ctx) as i32),
         _ => 0,
     }
 }
 
 /// `setsockopt(fd, SOL_TCP, TCP_ULP, "tls")`: the kernel takes over the record layer.
-#[tracepoint]
-pub fn sys_exit_setsockopt(ctx: TracePointContext) -> u32 {
-    match Caller::watched() {
+#[raw_tracepoint]
+pub fn sys_exit_setsockopt(ctx: RawTracePointContext) -> i32 {
+    match Caller::in_call() {
         Some(caller) if result(&ctx) == 0 && argument::<1>() == SOL_TCP && argument::<2>() == TCP_ULP => {
             tell(caller, blind::KERNEL_TLS, argument::<0>() as i32)
         }
@@ -39,18 +39,18 @@ pub fn sys_exit_setsockopt(ctx: TracePointContext) -> u32 {
 }
 
 /// `sendfile(out, in, …)`.
-#[tracepoint]
-pub fn sys_exit_sendfile64(ctx: TracePointContext) -> u32 {
-    match Caller::watched() {
+#[raw_tracepoint]
+pub fn sys_exit_sendfile64(ctx: RawTracePointContext) -> i32 {
+    match Caller::in_call() {
         Some(caller) if result(&ctx) > 0 => tell(caller, blind::SENDFILE, argument::<0>() as i32),
         _ => 0,
     }
 }
 
 /// `splice(in, offset, out, …)`.
-#[tracepoint]
-pub fn sys_exit_splice(ctx: TracePointContext) -> u32 {
-    match Caller::watched() {
+#[raw_tracepoint]
+pub fn sys_exit_splice(ctx: RawTracePointContext) -> i32 {
+    match Caller::in_call() {
         Some(caller) if result(&ctx) > 0 => tell(caller, blind::SPLICE, argument::<2>() as i32),
         _ => 0,
     }

@@ -11,7 +11,7 @@ use crate::{
     },
     task::Caller,
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::debug;
 use cardlink_obs_common::{EventHeader, FdKey, class, how, kind};
 
@@ -24,17 +24,17 @@ const SO_ERROR: u32 = 4;
 /// The largest address that is told, a `struct sockaddr_un`.
 const ADDRESS_BYTES: u32 = 110;
 
-#[tracepoint]
-pub fn sys_enter_connect(_ctx: TracePointContext) -> u32 {
-    if let Some(caller) = Caller::watched() {
+#[raw_tracepoint]
+pub fn sys_enter_connect(_ctx: RawTracePointContext) -> i32 {
+    if let Some(caller) = Caller::in_call() {
         caller.begins();
     }
     0
 }
 
-#[tracepoint]
-pub fn sys_exit_connect(ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+#[raw_tracepoint]
+pub fn sys_exit_connect(ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let (outcome, fd) = (result(&ctx), argument::<0>() as i32);
     if outcome == 0 || outcome == EINPROGRESS {
         stream(caller, fd, how::CONNECTED);
@@ -85,9 +85,9 @@ fn refused(caller: Caller, fd: i32, outcome: i64) {
 }
 
 /// `getsockopt(fd, SOL_SOCKET, SO_ERROR, …)`: how programs that do not wait in `connect` learn what became of it.
-#[tracepoint]
-pub fn sys_exit_getsockopt(ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+#[raw_tracepoint]
+pub fn sys_exit_getsockopt(ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     if result(&ctx) != 0 || argument::<1>() as u32 != SOL_SOCKET || argument::<2>() as u32 != SO_ERROR {
         return 0;
     }

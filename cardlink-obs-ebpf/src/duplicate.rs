@@ -6,37 +6,37 @@ use crate::{
     syscall::{argument, result},
     task::Caller,
 };
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use cardlink_obs_common::how;
 
 const F_DUPFD: u64 = 0;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 
-#[tracepoint]
-pub fn sys_exit_dup(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_dup(ctx: RawTracePointContext) -> i32 {
     duplicated(&ctx)
 }
 
-#[tracepoint]
-pub fn sys_exit_dup2(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_dup2(ctx: RawTracePointContext) -> i32 {
     duplicated(&ctx)
 }
 
-#[tracepoint]
-pub fn sys_exit_dup3(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_dup3(ctx: RawTracePointContext) -> i32 {
     duplicated(&ctx)
 }
 
-#[tracepoint]
-pub fn sys_exit_fcntl(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_fcntl(ctx: RawTracePointContext) -> i32 {
     let command = argument::<1>();
     if command == F_DUPFD || command == F_DUPFD_CLOEXEC { duplicated(&ctx) } else { 0 }
 }
 
 /// All have the old descriptor as their first argument and the new one as their result.
 #[inline(always)]
-fn duplicated(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn duplicated(ctx: &RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let new = result(ctx);
     let old = argument::<0>() as i32;
     if new >= 0 && new as i32 != old && stream(caller, old, how::SEEN).is_some() {

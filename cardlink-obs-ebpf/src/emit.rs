@@ -4,7 +4,7 @@
 use crate::{
     bounds::bounded,
     ledger::{settle, settle_numbered, settle_shared, settle_shared_numbered},
-    maps::{EVENTS, IN_LIBRARIES, WAKE_BYTES},
+    maps::{EVENTS, IN_LIBRARIES, SLEEPS, WAKE_BYTES},
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -179,7 +179,9 @@ fn number<const SHARED: bool>(fate_index: u32) -> u64 {
 
 #[inline(always)]
 fn wakeup() -> u64 {
-    if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES.load() {
+    // SAFETY: a map value that is there.
+    let sleeps = SLEEPS.get_ptr(0).is_some_and(|sleeps| unsafe { *sleeps } != 0);
+    if sleeps || EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES.load() {
         u64::from(BPF_RB_FORCE_WAKEUP)
     } else {
         u64::from(BPF_RB_NO_WAKEUP)

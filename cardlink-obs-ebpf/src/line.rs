@@ -29,7 +29,7 @@ pub fn size_of(command: u32) -> u32 {
 /// A call of this size has been made.
 #[inline(never)]
 pub fn set(size: u32) {
-    let Some(caller) = Caller::watched() else { return };
+    let Some(caller) = Caller::in_call() else { return };
     let fd = argument::<0>() as i32;
     let Some(stream) = stream(caller, fd, how::SEEN) else { return };
     // SAFETY: a map value that is there.

@@ -15,6 +15,10 @@ use cardlink_obs_common::{
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
+/// 1 while the agent sleeps for long: the next event is to wake it.
+#[map]
+pub static SLEEPS: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Who is watched, by tgid.
 #[map]
 pub static TARGETS: HashMap<u32, TargetInfo> = HashMap::with_max_entries(1024, 0);
@@ -50,6 +54,12 @@ pub static BLANK_THREAD: Array<ThreadState> = Array::with_max_entries(1, 0);
 /// What a new stream's state is copied from.
 #[map]
 pub static BLANK_STREAM: Array<StreamState> = Array::with_max_entries(1, 0);
+
+/// The programs of system calls that matter, by number: at their entry, and at their exit.
+#[map]
+pub static ENTRIES: ProgramArray = ProgramArray::with_max_entries(SYSTEM_CALLS, 0);
+#[map]
+pub static EXITS: ProgramArray = ProgramArray::with_max_entries(SYSTEM_CALLS, 0);
 
 /// Programs that others continue in: what is long to verify is verified once.
 #[map]
@@ -107,13 +117,8 @@ pub static HAS_KEYS: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static IN_LIBRARIES: Global<u8> = Global::new(0);
 
-/// Offset of `clone_flags` in the record of `task:task_newtask`.
-#[unsafe(no_mangle)]
-pub static NEWTASK_CLONE_FLAGS: Global<u32> = Global::new(32);
-
-/// Offset of `pid` in the record of `task:task_newtask`.
-#[unsafe(no_mangle)]
-pub static NEWTASK_PID: Global<u32> = Global::new(8);
+/// Numbers of system calls that are looked at: all that there are so far, and some more.
+const SYSTEM_CALLS: u32 = 512;
 
 /// Chunks of pure application data that are told per direction before a TLS stream is only counted, and the bytes that
 /// must have been told by then: the Finished of TLS 1.3 looks like application data, and may come byte by byte.
@@ -158,4 +163,5 @@ const EMPTY_LAYOUT: KernelLayout = KernelLayout {
     task_mm: 0,
     mm_arg_start: 0,
     mm_arg_end: 0,
+    task_tgid: 0,
 };

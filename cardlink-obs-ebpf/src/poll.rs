@@ -4,10 +4,10 @@ use crate::{
     descriptor::stream,
     emit::{Source, emit},
     maps::FDS,
-    syscall::{argument, enter_argument, result},
+    syscall::{argument, result},
     task::{Caller, now},
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
 use cardlink_obs_common::{FdKey, FdRef, class, how, kind};
 
 /// Entries of a poll set that are looked at.
@@ -15,7 +15,7 @@ const MAX_POLL_FDS: u32 = 16;
 const EPOLL_CTL_ADD: u64 = 1;
 
 #[inline(always)]
-fn begins(caller: Caller, tty: i32) -> u32 {
+fn begins(caller: Caller, tty: i32) -> i32 {
     if let Some(thread) = caller.thread_or_new() {
         // SAFETY: a map value that is there.
         unsafe {
@@ -27,8 +27,8 @@ fn begins(caller: Caller, tty: i32) -> u32 {
 }
 
 #[inline(always)]
-fn ends(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn ends(ctx: &RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let Some(thread) = caller.thread() else { return 0 };
     // SAFETY: a map value that is there.
     let (enter, fd) = unsafe {
@@ -71,12 +71,12 @@ fn none(ttys: [i32; 4]) -> bool {
 
 /// `poll` and `ppoll`: (fds, count, …).
 #[inline(always)]
-fn poll_begins(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn poll_begins() -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let ttys = ttys(caller);
     let mut found = -1;
     if !none(ttys) {
-        let (array, count) = (enter_argument::<0>(ctx), enter_argument::<1>(ctx));
+        let (array, count) = (argument::<0>(), argument::<1>());
         let mut index = 0u32;
         while index < MAX_POLL_FDS && u64::from(index) < count {
             // SAFETY: the helper checks the address; the descriptor is the first member of `struct pollfd`.
@@ -93,13 +93,13 @@ fn poll_begins(ctx: &TracePointContext) -> u32 {
 
 /// `select` and `pselect6`: (highest + 1, reads, …): the sets are overwritten on return, so they are read on entry.
 #[inline(always)]
-fn select_begins(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn select_begins() -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let ttys = ttys(caller);
     let mut found = -1;
-    let set = enter_argument::<1>(ctx);
+    let set = argument::<1>();
     if !none(ttys) && set != 0 {
-        let count = enter_argument::<0>(ctx);
+        let count = argument::<0>();
         let mut index = 0;
         while index < 4 {
             let fd = ttys[index];
@@ -119,11 +119,11 @@ fn select_begins(ctx: &TracePointContext) -> u32 {
 
 /// `epoll_wait` and `epoll_pwait`: (epoll, …).
 #[inline(always)]
-fn epoll_begins(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn epoll_begins() -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let mut found = -1;
     if !none(ttys(caller)) {
-        let key = FdKey { tgid: caller.tgid, fd: enter_argument::<0>(ctx) as i32 };
+        let key = FdKey { tgid: caller.tgid, fd: argument::<0>() as i32 };
         if let Some(entry) = FDS.get_ptr(&key) {
             // SAFETY: a map value that is there.
             unsafe {
@@ -137,9 +137,9 @@ fn epoll_begins(ctx: &TracePointContext) -> u32 {
 }
 
 /// An epoll set that takes in a tty is remembered with it.
-#[tracepoint]
-pub fn sys_exit_epoll_ctl(ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+#[raw_tracepoint]
+pub fn sys_exit_epoll_ctl(ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     if result(&ctx) != 0 || argument::<1>() != EPOLL_CTL_ADD {
         return 0;
     }
@@ -156,13 +156,13 @@ pub fn sys_exit_epoll_ctl(ctx: TracePointContext) -> u32 {
 
 macro_rules! polls {
     ($($enter:ident $exit:ident $begins:ident),*) => {$(
-        #[tracepoint]
-        pub fn $enter(ctx: TracePointContext) -> u32 {
-            $begins(&ctx)
+        #[raw_tracepoint]
+        pub fn $enter(_ctx: RawTracePointContext) -> i32 {
+            $begins()
         }
 
-        #[tracepoint]
-        pub fn $exit(ctx: TracePointContext) -> u32 {
+        #[raw_tracepoint]
+        pub fn $exit(ctx: RawTracePointContext) -> i32 {
             ends(&ctx)
         }
     )*};

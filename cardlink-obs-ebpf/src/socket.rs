@@ -5,23 +5,23 @@ use crate::{
     syscall::result,
     task::Caller,
 };
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::debug;
 use cardlink_obs_common::how;
 
-#[tracepoint]
-pub fn sys_exit_accept(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_accept(ctx: RawTracePointContext) -> i32 {
     accepted(&ctx)
 }
 
-#[tracepoint]
-pub fn sys_exit_accept4(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_accept4(ctx: RawTracePointContext) -> i32 {
     accepted(&ctx)
 }
 
 #[inline(always)]
-fn accepted(ctx: &TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn accepted(ctx: &RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let fd = result(ctx);
     if fd >= 0 {
         // A new number is a new descriptor, whatever stood there before.

@@ -1,9 +1,13 @@
-//! Arguments and results of system calls, from the stable tracepoints and the saved registers.
+//! System calls: two hooks for all of them, and what a call was asked for and gave, from the saved registers.
+//!
+//! The hooks go on in a program for each call that matters, by its number. A tracepoint of its own for each call costs the
+//! kernel several times as much to get to a program (`docs/performance.md`).
 
+use crate::maps::{ENTRIES, EXITS};
 use aya_ebpf::{
-    EbpfContext,
     helpers::{bpf_get_current_task_btf, bpf_task_pt_regs},
-    programs::TracePointContext,
+    macros::raw_tracepoint,
+    programs::RawTracePointContext,
 };
 
 /// `ERESTARTSYS` … `ERESTARTNOHAND`, `ERESTART_RESTARTBLOCK`: the call did not happen, it will be made again.
@@ -22,11 +26,51 @@ pub const EISCONN: i64 = -106;
 pub const EALREADY: i64 = -114;
 pub const EINPROGRESS: i64 = -115;
 
-/// The result of a call, in a `sys_exit_*` tracepoint.
+/// Any system call begins.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
+    let number: u64 = ctx.arg(1);
+    // SAFETY: the program array holds programs of this type only. One that is not there is not gone on in.
+    unsafe {
+        let _ = ENTRIES.tail_call(&ctx, number as u32);
+    }
+    0
+}
+
+/// Any system call ends.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    // SAFETY: as above.
+    unsafe {
+        let _ = EXITS.tail_call(&ctx, number());
+    }
+    0
+}
+
+/// The number of the call under way.
 #[inline(always)]
-pub fn result(ctx: &TracePointContext) -> i64 {
-    // SAFETY: `ret` stands at offset 16 of every sys_exit record; the verifier checks the access.
-    unsafe { *ctx.as_ptr().cast::<u8>().add(16).cast::<i64>() }
+fn number() -> u32 {
+    // SAFETY: the registers that the current task saved on entry; the verifier knows the type.
+    unsafe {
+        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
+        *registers.add(NUMBER_REGISTER) as u32
+    }
+}
+
+/// Whether the call under way is one of a 32-bit program's: its number and arguments mean something else.
+#[inline(always)]
+pub fn is_compat() -> bool {
+    // SAFETY: `thread_info` stands at the beginning of the current task; the verifier knows the type.
+    unsafe {
+        let task = bpf_get_current_task_btf() as *const u8;
+        *task.add(COMPAT_OFFSET).cast::<u32>() & COMPAT_FLAG != 0
+    }
+}
+
+/// The result of a call, in a program for its exit.
+#[inline(always)]
+pub fn result(ctx: &RawTracePointContext) -> i64 {
+    ctx.arg(1)
 }
 
 /// Whether the call "did not happen" and will be restarted.
@@ -35,14 +79,7 @@ pub fn restarted(result: i64) -> bool {
     (RESTART_FIRST..=RESTART_LAST).contains(&result)
 }
 
-/// Argument `N` in a `sys_enter_*` tracepoint.
-#[inline(always)]
-pub fn enter_argument<const N: usize>(ctx: &TracePointContext) -> u64 {
-    // SAFETY: the arguments stand from offset 16 on, eight bytes each.
-    unsafe { *ctx.as_ptr().cast::<u8>().add(16 + 8 * N).cast::<u64>() }
-}
-
-/// Argument `N` of the call under way, in a `sys_exit_*` tracepoint.
+/// Argument `N` of the call under way.
 #[inline(always)]
 pub fn argument<const N: usize>() -> u64 {
     // SAFETY: the registers that the current task saved on entry; the verifier knows the type.
@@ -75,3 +112,21 @@ const ARGUMENT_REGISTERS: [usize; 6] = [14, 13, 12, 7, 9, 8];
 /// Positions in `struct pt_regs`, in 8-byte words: `orig_x0` (x0 holds the result by now), x1 to x5.
 #[cfg(bpf_target_arch = "aarch64")]
 const ARGUMENT_REGISTERS: [usize; 6] = [34, 1, 2, 3, 4, 5];
+
+/// Position of the number in `struct pt_regs`, in 8-byte words: `orig_rax`.
+#[cfg(bpf_target_arch = "x86_64")]
+const NUMBER_REGISTER: usize = 15;
+/// Position of the number in `struct pt_regs`, in 8-byte words: `syscallno`.
+#[cfg(bpf_target_arch = "aarch64")]
+const NUMBER_REGISTER: usize = 35;
+
+/// `thread_info.status`, and `TS_COMPAT` in it.
+#[cfg(bpf_target_arch = "x86_64")]
+const COMPAT_OFFSET: usize = 16;
+#[cfg(bpf_target_arch = "x86_64")]
+const COMPAT_FLAG: u32 = 2;
+/// `thread_info.flags`, and `TIF_32BIT` in it.
+#[cfg(bpf_target_arch = "aarch64")]
+const COMPAT_OFFSET: usize = 0;
+#[cfg(bpf_target_arch = "aarch64")]
+const COMPAT_FLAG: u32 = 1 << 22;

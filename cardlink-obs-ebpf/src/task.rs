@@ -4,16 +4,16 @@ use crate::{
     emit::{Source, emit},
     kernel,
     ledger::settle,
-    maps::{
-        BLANK_THREAD, COMMS, LAYOUT, NEWTASK_CLONE_FLAGS, NEWTASK_PID, SQLITE_CALLS, TARGETS, TELL_STRANGERS, THREADS,
-    },
-    program_runs, tests,
+    maps::{BLANK_THREAD, COMMS, LAYOUT, SQLITE_CALLS, TARGETS, TELL_STRANGERS, THREADS},
+    program_runs,
+    syscall::is_compat,
+    tests,
 };
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_boot_ns},
-    macros::{raw_tracepoint, tracepoint},
-    programs::{RawTracePointContext, TracePointContext},
+    macros::raw_tracepoint,
+    programs::RawTracePointContext,
 };
 use aya_log_ebpf::debug;
 use cardlink_obs_common::{EventHeader, FORMAT_VERSION, TargetInfo, ThreadState, fate, flag, kind, program};
@@ -47,6 +47,13 @@ impl Caller {
     #[inline(always)]
     fn thread_key(self) -> u64 {
         (u64::from(self.tgid) << 32) | u64::from(self.tid)
+    }
+
+    /// The current thread in a system call, when its process is watched and the call is a 64-bit one.
+    #[inline(always)]
+    pub fn in_call() -> Option<Self> {
+        let caller = Self::watched()?;
+        if is_compat() { None } else { Some(caller) }
     }
 
     /// The state of this thread, when there is one.
@@ -124,17 +131,12 @@ fn header(kind: u8, tgid: u32, tid: u32, fd: i32) -> EventHeader {
     }
 }
 
-/// A new task: a child of a watched process is watched from its first instruction.
-#[tracepoint]
-pub fn task_newtask(ctx: TracePointContext) -> u32 {
+/// A new task (`struct task_struct *`, clone flags): a child of a watched process is watched from its first instruction.
+#[raw_tracepoint(tracepoint = "task_newtask")]
+pub fn task_newtask(ctx: RawTracePointContext) -> i32 {
     let Some(caller) = Caller::watched() else { return 0 };
-    // SAFETY: offsets from the tracepoint's own format; the helper checks the address.
-    let (flags, pid) = unsafe {
-        (
-            ctx.read_at::<u64>(NEWTASK_CLONE_FLAGS.load() as usize).unwrap_or(CLONE_THREAD),
-            ctx.read_at::<u32>(NEWTASK_PID.load() as usize).unwrap_or(0),
-        )
-    };
+    let (task, flags): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    let pid: u32 = kernel::read(task, LAYOUT.load().task_tgid).unwrap_or(0);
     if flags & CLONE_THREAD != 0 || pid == 0 {
         return 0;
     }

@@ -10,8 +10,8 @@ use crate::{
 use aya_ebpf::{
     EbpfContext,
     helpers::{bpf_get_attach_cookie, bpf_probe_read_user},
-    macros::{tracepoint, uprobe},
-    programs::{ProbeContext, TracePointContext},
+    macros::{raw_tracepoint, uprobe},
+    programs::{ProbeContext, RawTracePointContext},
 };
 use cardlink_obs_common::{FdKey, FdRef, MAX_PAYLOAD, PAYLOAD_CLASSES, class, fate, kind, test};
 
@@ -94,9 +94,9 @@ pub fn ended(caller: Caller) {
 }
 
 /// `openat`: (directory, name, flags, mode).
-#[tracepoint]
-pub fn sys_exit_openat(ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+#[raw_tracepoint]
+pub fn sys_exit_openat(ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let fd = result(&ctx);
     if fd < 0 || argument::<2>() & WRITABLE == 0 {
         return 0;
@@ -120,8 +120,8 @@ pub fn closed(caller: Caller, fd: i32) {
 }
 
 #[inline(always)]
-fn named(ctx: &TracePointContext, name: u64) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn named(ctx: &RawTracePointContext, name: u64) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     if result(ctx) == 0 {
         let mut header = caller.header(kind::TEST, -1);
         header.offset = test::REPORT_NAMED;
@@ -131,18 +131,18 @@ fn named(ctx: &TracePointContext, name: u64) -> u32 {
 }
 
 /// `rename`: (old name, new name).
-#[tracepoint]
-pub fn sys_exit_rename(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_rename(ctx: RawTracePointContext) -> i32 {
     named(&ctx, argument::<1>())
 }
 
 /// `renameat`: (old directory, old name, new directory, new name).
-#[tracepoint]
-pub fn sys_exit_renameat(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_renameat(ctx: RawTracePointContext) -> i32 {
     named(&ctx, argument::<3>())
 }
 
-#[tracepoint]
-pub fn sys_exit_renameat2(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_renameat2(ctx: RawTracePointContext) -> i32 {
     named(&ctx, argument::<3>())
 }

@@ -9,7 +9,7 @@ use crate::{
     tests,
     transfer::{Transfer, transferred},
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
 use cardlink_obs_common::{PendingTransfer, how, tail};
 
 const MSG_PEEK: u64 = 0x2;
@@ -18,8 +18,8 @@ const MSG_ERRQUEUE: u64 = 0x2000;
 
 /// Notes when a read began: without it a server that is busy and one that waits look the same.
 #[inline(always)]
-fn read_begins(_ctx: &TracePointContext) -> u32 {
-    if let Some(caller) = Caller::watched() {
+fn read_begins() -> i32 {
+    if let Some(caller) = Caller::in_call() {
         caller.begins();
     }
     0
@@ -27,9 +27,9 @@ fn read_begins(_ctx: &TracePointContext) -> u32 {
 
 macro_rules! read_entries {
     ($($name:ident),*) => {$(
-        #[tracepoint]
-        pub fn $name(ctx: TracePointContext) -> u32 {
-            read_begins(&ctx)
+        #[raw_tracepoint]
+        pub fn $name(_ctx: RawTracePointContext) -> i32 {
+            read_begins()
         }
     )*};
 }
@@ -38,8 +38,8 @@ read_entries!(sys_enter_read, sys_enter_readv, sys_enter_recvfrom, sys_enter_rec
 
 /// `read` and `write`: (fd, buffer, size).
 #[inline(always)]
-fn plain(ctx: &TracePointContext, write: bool) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn plain(ctx: &RawTracePointContext, write: bool) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     if write {
         if TESTS.load() != 0 {
             tests::wrote(caller, argument::<0>() as i32, argument::<1>(), result(ctx));
@@ -59,13 +59,13 @@ fn plain(ctx: &TracePointContext, write: bool) -> u32 {
     0
 }
 
-#[tracepoint]
-pub fn sys_exit_read(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_read(ctx: RawTracePointContext) -> i32 {
     plain(&ctx, false)
 }
 
-#[tracepoint]
-pub fn sys_exit_write(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_write(ctx: RawTracePointContext) -> i32 {
     plain(&ctx, true)
 }
 
@@ -85,7 +85,7 @@ fn pending(vectors: [u64; 2], result: i64, write: bool, peek: bool) -> PendingTr
 
 /// Leaves a vectored transfer with its thread and goes on in the program that walks the vectors.
 #[inline(always)]
-fn hand_over(ctx: &TracePointContext, caller: Caller, pending: PendingTransfer) -> u32 {
+fn hand_over(ctx: &RawTracePointContext, caller: Caller, pending: PendingTransfer) -> i32 {
     if pending.result == EAGAIN || stream(caller, pending.fd, how::SEEN).is_none() {
         return 0;
     }
@@ -100,9 +100,9 @@ fn hand_over(ctx: &TracePointContext, caller: Caller, pending: PendingTransfer) 
 }
 
 /// Not attached anywhere: the hooks of vectored calls continue here.
-#[tracepoint]
-pub fn transfer_vectors(_ctx: TracePointContext) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+#[raw_tracepoint]
+pub fn transfer_vectors(_ctx: RawTracePointContext) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let Some(thread) = caller.thread() else { return 0 };
     // SAFETY: a map value that is there.
     let pending = unsafe { &(*thread).pending };
@@ -121,26 +121,26 @@ pub fn transfer_vectors(_ctx: TracePointContext) -> u32 {
 
 /// `readv` and `writev`: (fd, vectors, count).
 #[inline(always)]
-fn vectored(ctx: &TracePointContext, write: bool) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn vectored(ctx: &RawTracePointContext, write: bool) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let pending = pending([argument::<1>(), argument::<2>()], result(ctx), write, false);
     hand_over(ctx, caller, pending)
 }
 
-#[tracepoint]
-pub fn sys_exit_readv(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_readv(ctx: RawTracePointContext) -> i32 {
     vectored(&ctx, false)
 }
 
-#[tracepoint]
-pub fn sys_exit_writev(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_writev(ctx: RawTracePointContext) -> i32 {
     vectored(&ctx, true)
 }
 
 /// `recvfrom` and `sendto`: (fd, buffer, size, flags, …).
 #[inline(always)]
-fn with_flags(ctx: &TracePointContext, write: bool) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn with_flags(ctx: &RawTracePointContext, write: bool) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let flags = argument::<3>();
     if !write && flags & MSG_ERRQUEUE != 0 {
         return 0;
@@ -158,20 +158,20 @@ fn with_flags(ctx: &TracePointContext, write: bool) -> u32 {
     0
 }
 
-#[tracepoint]
-pub fn sys_exit_recvfrom(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_recvfrom(ctx: RawTracePointContext) -> i32 {
     with_flags(&ctx, false)
 }
 
-#[tracepoint]
-pub fn sys_exit_sendto(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_sendto(ctx: RawTracePointContext) -> i32 {
     with_flags(&ctx, true)
 }
 
 /// `recvmsg` and `sendmsg`: (fd, `struct msghdr`, flags); the vectors stand at offset 16 of it, their number at 24.
 #[inline(always)]
-fn message(ctx: &TracePointContext, write: bool) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn message(ctx: &RawTracePointContext, write: bool) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let flags = argument::<2>();
     if !write && flags & MSG_ERRQUEUE != 0 {
         return 0;
@@ -182,21 +182,21 @@ fn message(ctx: &TracePointContext, write: bool) -> u32 {
     hand_over(ctx, caller, pending)
 }
 
-#[tracepoint]
-pub fn sys_exit_recvmsg(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_recvmsg(ctx: RawTracePointContext) -> i32 {
     message(&ctx, false)
 }
 
-#[tracepoint]
-pub fn sys_exit_sendmsg(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_sendmsg(ctx: RawTracePointContext) -> i32 {
     message(&ctx, true)
 }
 
 /// `recvmmsg` and `sendmmsg`: (fd, array of `struct mmsghdr`, count, …); only the first message is followed, which
 /// is all that a stream socket's users send.
 #[inline(always)]
-fn messages(ctx: &TracePointContext, write: bool) -> u32 {
-    let Some(caller) = Caller::watched() else { return 0 };
+fn messages(ctx: &RawTracePointContext, write: bool) -> i32 {
+    let Some(caller) = Caller::in_call() else { return 0 };
     let count = result(ctx);
     if count <= 0 {
         return 0;
@@ -213,12 +213,12 @@ fn messages(ctx: &TracePointContext, write: bool) -> u32 {
     hand_over(ctx, caller, pending)
 }
 
-#[tracepoint]
-pub fn sys_exit_recvmmsg(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_recvmmsg(ctx: RawTracePointContext) -> i32 {
     messages(&ctx, false)
 }
 
-#[tracepoint]
-pub fn sys_exit_sendmmsg(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_sendmmsg(ctx: RawTracePointContext) -> i32 {
     messages(&ctx, true)
 }

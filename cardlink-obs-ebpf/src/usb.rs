@@ -12,7 +12,7 @@ use crate::{
     task::Caller,
     transfer::wanted,
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
 use cardlink_obs_common::{MAX_PAYLOAD, class, fate, flag, how, kind, policy, usb};
 
 // Numbers of ioctls (linux/usbdevice_fs.h).
@@ -33,8 +33,8 @@ struct Moved {
     len: i64,
 }
 
-#[tracepoint]
-pub fn sys_exit_ioctl(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+pub fn sys_exit_ioctl(ctx: RawTracePointContext) -> i32 {
     let command = argument::<1>() as u32;
     let size = line::size_of(command);
     if size > 0 {
@@ -51,7 +51,7 @@ pub fn sys_exit_ioctl(ctx: TracePointContext) -> u32 {
     if result < 0 && result != ENODEV {
         return 0;
     }
-    let Some(caller) = Caller::watched() else { return 0 };
+    let Some(caller) = Caller::in_call() else { return 0 };
     let fd = argument::<0>() as i32;
     let Some(stream) = stream(caller, fd, how::SEEN) else { return 0 };
     // SAFETY: a map value that is there.
@@ -70,7 +70,7 @@ pub fn sys_exit_ioctl(ctx: TracePointContext) -> u32 {
 /// Apart from its caller: the stack of both together is small (512 bytes, with all that is called from there).
 #[inline(never)]
 fn tell(fd: i32, identity: u64, generation: u64, result: i64) {
-    let Some(caller) = Caller::watched() else { return };
+    let Some(caller) = Caller::in_call() else { return };
     let Some(thread) = caller.thread_or_new() else { return };
     let command = argument::<1>() as u32;
     let moved = if result < 0 {

@@ -28,7 +28,8 @@ use std::{
 const QUICK: Duration = Duration::from_millis(10);
 const EASY: Duration = Duration::from_millis(25);
 const SLOW: Duration = Duration::from_millis(50);
-const IDLE: Duration = Duration::from_millis(200);
+/// While nothing comes: the first event wakes the agent.
+const IDLE: Duration = Duration::from_secs(1);
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// So many events in one drain are many.
 const MANY: u64 = 64;
@@ -128,11 +129,19 @@ impl Run<'_> {
         let ring = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
         epoll.add(self.capture.ring_fd(), ring).map_err(io_error)?;
         epoll.add(signals.fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 1)).map_err(io_error)?;
+        if let Some(devices) = self.capture.devices_fd() {
+            epoll.add(devices, EpollEvent::new(EpollFlags::EPOLLIN, 2)).map_err(io_error)?;
+        }
         let mut last_event = Instant::now();
+        let mut asleep = false;
         let code = loop {
             let drained = self.drain()?;
             if drained > 0 {
                 last_event = Instant::now();
+                if asleep {
+                    self.capture.wake_at_next(false);
+                    asleep = false;
+                }
             }
             match signals.pending() {
                 Some(Asked::End(signal)) => break self.stop_command(signal)?,
@@ -158,10 +167,14 @@ impl Run<'_> {
                 QUICK
             } else if quiet < SLOW_AFTER {
                 EASY
-            } else if quiet < IDLE_AFTER {
+            } else if quiet < IDLE_AFTER || self.capture.is_busy() {
                 SLOW
-            } else {
+            } else if asleep {
                 IDLE
+            } else {
+                // What comes from now on wakes; what came before is drained first.
+                asleep = self.capture.wake_at_next(true);
+                if asleep { Duration::ZERO } else { SLOW }
             };
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
             let _ = epoll.wait(&mut [EpollEvent::empty(); 2], timeout);

@@ -1,6 +1,5 @@
 //! Lets go of the privileges that are not needed any more once the probes are attached.
 
-use crate::capture::perf_wants_admin;
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
 /// What is still needed, and for what.
@@ -8,18 +7,17 @@ const KEPT: &[(Capability, &str)] = &[
     (Capability::CAP_BPF, "maps, and programs that are attached for targets to come"),
     (Capability::CAP_PERFMON, "attaching to tracepoints and reading what they see"),
     (Capability::CAP_SYS_PTRACE, "procfs of other users' processes"),
-    (Capability::CAP_DAC_READ_SEARCH, "procfs of other users' processes, tracefs"),
+    (Capability::CAP_DAC_READ_SEARCH, "procfs of other users' processes"),
     (Capability::CAP_CHECKPOINT_RESTORE, "the files that other users' processes have mapped"),
 ];
 
 /// Keeps what is needed, drops everything else, for good. Returns the names of what was kept.
 ///
-/// `libraries`: TLS libraries may be probed later, and kernels want `CAP_SYS_ADMIN` for a uprobe; [some](perf_wants_admin) want it
-/// for a tracepoint, and hooks come and go with what is watched. Privileges belong to a thread: to be called before any other is
-/// started.
+/// `libraries`: TLS libraries may be probed later, and kernels want `CAP_SYS_ADMIN` for a uprobe. Privileges belong to a thread: to be
+/// called before any other is started.
 pub fn drop_unneeded(libraries: bool) -> Result<Vec<String>, CapsError> {
     let mut wanted: CapsHashSet = KEPT.iter().map(|(capability, _)| *capability).collect();
-    if libraries || perf_wants_admin() {
+    if libraries {
         wanted.insert(Capability::CAP_SYS_ADMIN);
     }
     let have = caps::read(None, CapSet::Permitted)?;

@@ -1,12 +1,14 @@
-"""Compares what the agent told of AT commands with what the lab's modem lived: compare_modem.py TOLD MODEM SKIP.
+"""Compares what the agent told of AT commands with what the lab's modem lived: compare_modem.py TOLD MODEM SKIP TTY.
 
-The first SKIP commands at the modem were others'.
+The first SKIP commands at the modem were others'. Of those that took long the times must agree, too.
 """
 
 import json
 import re
 import sys
 import time
+
+import times
 
 PATIENCE = 60
 RESULTS = {"OK": "ok", "ERROR": "error", "CONNECT": "connect", "NO CARRIER": "no_carrier"}
@@ -31,26 +33,32 @@ def lived(path, skip):
     with open(path, encoding="ascii") as file:
         records = [json.loads(line) for line in file]
     commands = [one for one in records if one["kind"] == "command"][skip:]
-    return [(name(one["line"]), result(one["result"])) for one in commands]
+    took = [(one["final_written_ns"] or 0) - one["received_ns"] for one in commands]
+    return [(name(one["line"]), result(one["result"])) for one in commands], [one / 1e9 for one in took]
 
 
 def told(path):
     with open(path, encoding="utf-8") as file:
         ones = [json.loads(line) for line in file if line.endswith("\n")]
     ones = [one for one in ones if one["type"] == "at_command"]
-    return [(one["command"], one["result"]) for one in ones if one["tty"] == "/dev/ttyUSB0"]
+    ones = [one for one in ones if one["tty"] == sys.argv[4]]
+    return [(one["command"], one["result"]) for one in ones], [one["duration"] for one in ones]
 
 
 def main():
     until = time.monotonic() + PATIENCE
     while True:
-        truth, seen = lived(sys.argv[2], int(sys.argv[3])), told(sys.argv[1])
+        (truth, lasted), (seen, durations) = lived(sys.argv[2], int(sys.argv[3])), told(sys.argv[1])
         if seen == truth or time.monotonic() > until:
             break
         time.sleep(0.5)
-    print(f"modem_manager: {len(truth)} commands at the modem, {len(seen)} told")
-    if seen != truth or not truth:
+    far, near = times.wrong(list(zip(durations, lasted)))
+    print(f"modem: {len(truth)} commands at the modem, {len(seen)} told, {near} of their times compared")
+    if seen != truth or not near:
         print("modem:", truth, "told:", seen, sep="\n")
+        sys.exit(1)
+    if far:
+        print("times told and lived, in seconds:", far)
         sys.exit(1)
 
 

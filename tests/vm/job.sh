@@ -7,7 +7,6 @@ set -u
 mount_once() { # TYPE DIRECTORY
     mountpoint -q "$2" || mount -t "$1" "$1" "$2" || echo "job: cannot mount $1 on $2"
 }
-mount_once tracefs /sys/kernel/tracing
 mount_once bpf /sys/fs/bpf
 mount_once cgroup2 /sys/fs/cgroup
 ip link set lo up
@@ -30,6 +29,7 @@ check "$CARDLINK_OBS_BIN" doctor
 check "$(dirname "$0")/smoke.sh"
 check "$(dirname "$0")/modem_manager.sh"
 check "$(dirname "$0")/usb.sh"
+check "$(dirname "$0")/acm.sh"
 for scenarios in "$@"; do
     # One at a time: an emulated processor has no time to spare.
     check "$scenarios" --test-threads=1 --exact \

@@ -43,9 +43,9 @@ for apdu in 00:A4:00:04:02:2F:E2 00:B0:00:00:0A 00:20:00:01:08:39:39:39:39:FF:FF
 done
 python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "the card lived something else"
 
+before=$(grep -c '"kind":"command"' /run/vm/modem.json)
 "$here/at.sh" /dev/ttyUSB0 || fail "the AT commands were not answered"
-commands() { [ "$(grep '"type":"at_command"' "$dir/told" | grep -c '"tty":"/dev/ttyUSB0"')" -eq 3 ]; }
-await 30 "three AT commands" commands
+python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 || fail "the modem lived something else"
 grep '"type":"at_command"' "$dir/told" | grep -qE '"device":"(usb|pci)-' || fail "the modem has no name of its own"
 
 # Pulled out under load.

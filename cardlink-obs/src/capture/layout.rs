@@ -79,6 +79,7 @@ fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
         task_mm: at("task_struct", &["mm"])?,
         mm_arg_start: at("mm_struct", &["arg_start"])?,
         mm_arg_end: at("mm_struct", &["arg_end"])?,
+        task_tgid: at("task_struct", &["tgid"])?,
     })
 }
 

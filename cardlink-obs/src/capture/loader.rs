@@ -3,17 +3,12 @@
 use super::{
     accounts::{self, Account},
     layout::{self, LayoutError},
-    paranoid::perf_wants_admin,
     probes::{Family, PROBES, Probe, Site, Verdict},
-    tracefs,
 };
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
-    programs::{
-        ProgramError, RawTracePoint, TracePoint, UProbe, raw_trace_point::RawTracePointLinkId,
-        trace_point::TracePointLinkId,
-    },
+    programs::{ProgramError, RawTracePoint, UProbe, raw_trace_point::RawTracePointLinkId},
     sys::{Stats, enable_stats},
 };
 use cardlink_obs_common::{
@@ -23,7 +18,6 @@ use std::{
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    thread,
 };
 
 // The programs find system call arguments at the places of one architecture.
@@ -110,16 +104,10 @@ impl Default for KernelSettings {
 pub enum LoadError {
     #[error("{0}")]
     Layout(#[from] LayoutError),
-    #[error("tracefs is not mounted and cannot be: {0}; mount it with `mount -t tracefs nodev /sys/kernel/tracing`")]
-    Tracefs(io::Error),
     #[error(
         "not permitted to load BPF programs: run as root (sudo), or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
     )]
     NotPermitted,
-    #[error(
-        "not permitted to use tracepoints: kernel.perf_event_paranoid is above 2, where CAP_PERFMON does not do; run with CAP_SYS_ADMIN too, or let the administrator say `sysctl kernel.perf_event_paranoid=2`"
-    )]
-    Paranoid,
     #[error("cannot read the BPF object {path}: {error}", path = .0.display(), error = .1)]
     Object(PathBuf, io::Error),
     #[error("the kernel refused the BPF object: {0}; `cardlink-obs doctor` tells what this kernel lacks")]
@@ -132,10 +120,9 @@ pub enum LoadError {
 
 #[derive(Debug)]
 enum Link {
-    Tracepoint(TracePointLinkId),
-    Raw(RawTracePointLinkId),
-    /// Stays in its place: nobody gets there without the hooks.
-    Tail,
+    Hook(RawTracePointLinkId),
+    /// Gone on in from a hook: an entry of a map.
+    Place,
 }
 
 /// A probe with its state.
@@ -164,7 +151,6 @@ impl Kernel {
     /// Loads the object and every program of it; attaches nothing yet.
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
         let layout = layout::running_kernel()?;
-        tracefs::ensure().map_err(no_tracefs)?;
         let mut bpf = load_object(settings, &layout)?;
         fill_tty_majors(&mut bpf)?;
         let probes = PROBES
@@ -197,30 +183,29 @@ impl Kernel {
         Ok(())
     }
 
-    /// Detaches all probes of the given families.
-    ///
-    /// The kernel lets go of a hook only after a grace period, some 10 ms to 80 ms each: they are waited for beside each
-    /// other, on threads that are returned.
-    pub fn detach(&mut self, families: &[Family]) -> Vec<thread::JoinHandle<()>> {
-        let mut waits = Vec::new();
+    /// Detaches all probes of the given families. What hooks go on in stays in its place: nobody gets there without them.
+    pub fn detach(&mut self, families: &[Family]) {
         for attached in &mut self.probes {
             if !families.contains(&attached.probe.family) {
                 continue;
             }
             let Some(link) = attached.link.take() else { continue };
             attached.verdict = Verdict::Standby;
-            // A failed detach leaves the link to the end of the process.
-            let Ok(Some(owned)) = take_link(&mut self.bpf, attached.probe, link) else { continue };
-            waits.extend(thread::Builder::new().name("detach".into()).spawn(move || drop(owned)));
+            if let Link::Hook(link) = link
+                && let Ok(program) = program::<RawTracePoint>(&mut self.bpf, attached.probe.program)
+            {
+                // A failed detach leaves the link to the end of the process.
+                let _ = program.detach(link);
+            }
         }
-        waits
     }
 
-    /// The kernel's account of every program.
+    /// The kernel's account of every program that it runs by itself: those that are gone on in are part of who does that.
     pub fn accounts(&self) -> Vec<(&'static str, Account)> {
         let account = |name| Some(accounts::of(self.bpf.program(name)?.fd().ok()?.as_fd().as_raw_fd()));
         self.probes
             .iter()
+            .filter(|attached| attached.probe.site.is_hook())
             .filter_map(|attached| Some((attached.probe.program, account(attached.probe.program)?)))
             .collect()
     }
@@ -228,6 +213,12 @@ impl Kernel {
     pub fn ring(&mut self) -> Result<RingBuf<MapData>, LoadError> {
         let map = self.bpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
         RingBuf::try_from(map).map_err(|error| wrong("EVENTS", &error))
+    }
+
+    /// Whether the agent sleeps for long: at 0.
+    pub fn sleeps(&mut self) -> Result<Array<MapData, u32>, LoadError> {
+        let map = self.bpf.take_map("SLEEPS").ok_or_else(|| missing("SLEEPS"))?;
+        Array::try_from(map).map_err(|error| wrong("SLEEPS", &error))
     }
 
     pub fn targets(&mut self) -> Result<HashMap<MapData, u32, TargetInfo>, LoadError> {
@@ -276,15 +267,6 @@ impl Kernel {
     }
 }
 
-/// To a user without privileges a mounted tracefs looks like none: then it is the privileges that are missing.
-fn no_tracefs(error: io::Error) -> LoadError {
-    if error.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::Uid::effective().is_root() {
-        LoadError::NotPermitted
-    } else {
-        LoadError::Tracefs(error)
-    }
-}
-
 fn missing(name: &'static str) -> LoadError {
     LoadError::Map(name, "not in the object".to_owned())
 }
@@ -311,8 +293,6 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
     let tests = u8::from(settings.tests);
     let testing = if settings.tests { settings.targets } else { 1 };
     let wake_bytes = u64::from(settings.ring_bytes / 4);
-    let clone_flags = tracefs::field_offset("task", "task_newtask", "clone_flags").unwrap_or(32);
-    let child_pid = tracefs::field_offset("task", "task_newtask", "pid").unwrap_or(8);
     EbpfLoader::new()
         .verifier_log_level(VerifierLogLevel::STATS)
         .map_max_entries("EVENTS", settings.ring_bytes)
@@ -332,8 +312,6 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         .map_max_entries("TESTING", testing)
         .override_global("TESTS", &tests, true)
         .override_global("IN_LIBRARIES", &inside, true)
-        .override_global("NEWTASK_CLONE_FLAGS", &clone_flags, true)
-        .override_global("NEWTASK_PID", &child_pid, true)
         .override_global("AYA_LOG_LEVEL", &settings.bpf_log_level, false)
         .load(object)
         .map_err(|error| refused(&error))
@@ -356,65 +334,49 @@ fn lacks_privilege(text: &str) -> bool {
 }
 
 fn load_program(bpf: &mut Ebpf, probe: &'static Probe) -> Result<Attached, LoadError> {
-    let verdict = match probe.site {
-        Site::Tracepoint { category, name } if !tracefs::has(category, name) => Verdict::Unsupported,
-        _ => match try_load(bpf, probe) {
-            Ok(()) => Verdict::Standby,
-            Err(error) => Verdict::Broken(chain(&error)),
-        },
+    let verdict = match try_load(bpf, probe) {
+        Ok(()) => Verdict::Standby,
+        Err(error) => Verdict::Broken(chain(&error)),
     };
     refuse_if_required(probe, &verdict)?;
     Ok(Attached { probe, verdict, link: None })
 }
 
 fn refuse_if_required(probe: &'static Probe, verdict: &Verdict) -> Result<(), LoadError> {
-    let reason = match verdict {
-        Verdict::Broken(reason) if lacks_privilege(reason) => return Err(LoadError::NotPermitted),
-        Verdict::Broken(reason) if reason.contains("Permission denied") && perf_wants_admin() => {
-            return Err(LoadError::Paranoid);
+    match verdict {
+        Verdict::Broken(reason) if lacks_privilege(reason) => Err(LoadError::NotPermitted),
+        Verdict::Broken(reason) if probe.required => {
+            Err(LoadError::Required { program: probe.program, site: probe.site, reason: reason.clone() })
         }
-        Verdict::Broken(reason) => reason.clone(),
-        Verdict::Unsupported => "this kernel has no such hook".to_owned(),
-        Verdict::Ok | Verdict::Standby => return Ok(()),
-    };
-    if probe.required {
-        return Err(LoadError::Required { program: probe.program, site: probe.site, reason });
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
     match probe.site {
-        Site::Tracepoint { .. } | Site::Tail { .. } => program::<TracePoint>(bpf, probe.program)?.load(),
-        Site::RawTracepoint { .. } => program::<RawTracePoint>(bpf, probe.program)?.load(),
+        Site::Tracepoint { .. } | Site::Call { .. } | Site::Tail { .. } => {
+            program::<RawTracePoint>(bpf, probe.program)?.load()
+        }
         Site::Inside { .. } => program::<UProbe>(bpf, probe.program)?.load(),
     }
 }
 
 fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
-    Ok(match probe.site {
-        Site::Tracepoint { category, name } => {
-            Link::Tracepoint(program::<TracePoint>(bpf, probe.program)?.attach(category, name)?)
-        }
-        Site::Tail { index } => {
-            let fd = program::<TracePoint>(bpf, probe.program)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
-            let map = bpf.map_mut("TAILS").ok_or(ProgramError::NotLoaded)?;
-            ProgramArray::try_from(map)?.set(index, &fd, 0)?;
-            Link::Tail
-        }
-        Site::RawTracepoint { name } => Link::Raw(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?),
+    match probe.site {
+        Site::Tracepoint { name } => Ok(Link::Hook(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?)),
+        Site::Call { number, side } => place(bpf, probe, side.map(), number),
+        Site::Tail { index } => place(bpf, probe, "TAILS", index),
         // Onto each target by itself.
-        Site::Inside { .. } => return Err(ProgramError::NotLoaded),
-    })
+        Site::Inside { .. } => Err(ProgramError::NotLoaded),
+    }
 }
 
-/// Takes a link out of its program: whoever drops it detaches.
-fn take_link(bpf: &mut Ebpf, probe: &Probe, link: Link) -> Result<Option<Box<dyn Send>>, ProgramError> {
-    Ok(match link {
-        Link::Tracepoint(link) => Some(Box::new(program::<TracePoint>(bpf, probe.program)?.take_link(link)?)),
-        Link::Raw(link) => Some(Box::new(program::<RawTracePoint>(bpf, probe.program)?.take_link(link)?)),
-        Link::Tail => None,
-    })
+/// Puts a program where others go on in it.
+fn place(bpf: &mut Ebpf, probe: &Probe, map: &str, index: u32) -> Result<Link, ProgramError> {
+    let fd = program::<RawTracePoint>(bpf, probe.program)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+    let map = bpf.map_mut(map).ok_or(ProgramError::NotLoaded)?;
+    ProgramArray::try_from(map)?.set(index, &fd, 0)?;
+    Ok(Link::Place)
 }
 
 pub(super) fn program<'a, P>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>

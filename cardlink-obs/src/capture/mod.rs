@@ -13,7 +13,6 @@ pub mod library;
 pub mod loader;
 mod names;
 mod orders;
-mod paranoid;
 pub mod probes;
 mod reader;
 mod reports;
@@ -23,7 +22,6 @@ pub mod selector;
 mod snapshot;
 pub mod sockets;
 mod targets;
-pub mod tracefs;
 pub mod ttys;
 mod unix;
 mod usb_devices;
@@ -33,7 +31,7 @@ use crate::{
     observation::TraceParent,
 };
 use accounts::Account;
-use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
+use aya::maps::{Array, HashMap as BpfHashMap, MapData, RingBuf};
 use cardlink_obs_common::{FdKey, FdRef, StreamState, policy};
 use contexts::Contexts;
 use hotplug::Hotplug;
@@ -42,7 +40,6 @@ use library::{Inside, LibraryMode, Named, SqliteMode, TestMode, Wanted};
 use loader::{Attached, Kernel, KernelSettings, LoadError};
 use names::TtyNames;
 use nix::time::{ClockId, clock_gettime};
-pub use paranoid::perf_wants_admin;
 use probes::Family;
 use reader::Record;
 use reports::{Notice, Reports};
@@ -58,8 +55,8 @@ use std::{
 use targets::Targets;
 
 /// Probes that are attached while there is a target.
-const WITH_TARGET: [Family; 6] =
-    [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report, Family::Usb];
+const WITH_TARGET: [Family; 7] =
+    [Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report, Family::Usb, Family::Call];
 
 /// How often the set of targets is looked over, and the ledger read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -99,6 +96,7 @@ pub struct Settings {
 pub struct Capture {
     kernel: Kernel,
     ring: RingBuf<MapData>,
+    sleeps: Array<MapData, u32>,
     descriptors: BpfHashMap<MapData, FdKey, FdRef>,
     streams: BpfHashMap<MapData, u64, StreamState>,
     policies: BpfHashMap<MapData, u64, u8>,
@@ -172,6 +170,7 @@ impl Capture {
         let targets = Targets::new(settings.selectors, kernel.targets()?, comms);
         let mut capture = Self {
             ring,
+            sleeps: kernel.sleeps()?,
             descriptors: kernel.descriptors()?,
             streams: kernel.streams()?,
             policies: kernel.policies()?,
@@ -253,6 +252,22 @@ impl Capture {
     /// Becomes readable (edge-triggered) when the kernel side forces a wake-up: at a quarter full.
     pub fn ring_fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
+    }
+
+    /// Becomes readable when a device comes or goes; `None` where the kernel does not tell.
+    pub fn devices_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.hotplug.fd()
+    }
+
+    /// Whether the next event is to wake who waits for [`Capture::ring_fd`]: before the last drain ahead of a long sleep. Whether it
+    /// will.
+    pub fn wake_at_next(&mut self, wake: bool) -> bool {
+        self.sleeps.set(0, u32::from(wake), 0).is_ok()
+    }
+
+    /// Whether something is under way that is looked after by the clock: files of targets that are being read.
+    pub fn is_busy(&self) -> bool {
+        self.inside.is_busy()
     }
 
     /// Hands on all that has happened, in order; ends with a tick. Returns how many events came from the ring.

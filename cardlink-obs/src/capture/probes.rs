@@ -1,5 +1,6 @@
 //! The table of probes: which program goes where, for what, and what became of it.
 
+use nix::libc;
 use std::fmt;
 
 /// What a probe is needed for.
@@ -25,6 +26,8 @@ pub enum Family {
     Function,
     /// What targets ask SQLite.
     Sqlite,
+    /// The hooks of all system calls: the programs of the others are gone on in from there.
+    Call,
     /// Transfers of USB devices that a program drives by itself, and settings of serial lines: both are `ioctl`.
     Usb,
 }
@@ -49,6 +52,7 @@ impl Family {
             Self::Report => "report",
             Self::Test => "test",
             Self::Sqlite => "sqlite",
+            Self::Call => "call",
             Self::Usb => "usb",
         }
     }
@@ -58,11 +62,12 @@ impl Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
     Tracepoint {
-        category: &'static str,
         name: &'static str,
     },
-    RawTracepoint {
-        name: &'static str,
+    /// Gone on in by the hooks of all system calls, for the one of this number.
+    Call {
+        number: u32,
+        side: Side,
     },
     /// Continued in from others, by this index of the map `TAILS`.
     Tail {
@@ -75,11 +80,36 @@ pub enum Site {
     },
 }
 
+/// Where in a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Entry,
+    Exit,
+}
+
+impl Side {
+    /// The map of the programs.
+    pub const fn map(self) -> &'static str {
+        match self {
+            Self::Entry => "ENTRIES",
+            Self::Exit => "EXITS",
+        }
+    }
+}
+
+impl Site {
+    /// The kernel runs the program there by itself.
+    pub const fn is_hook(self) -> bool {
+        matches!(self, Self::Tracepoint { .. } | Self::Inside { .. })
+    }
+}
+
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tracepoint { category, name } => write!(f, "{category}:{name}"),
-            Self::RawTracepoint { name } => write!(f, "raw:{name}"),
+            Self::Tracepoint { name } => write!(f, "raw:{name}"),
+            Self::Call { number, side: Side::Entry } => write!(f, "entry of system call {number}"),
+            Self::Call { number, side: Side::Exit } => write!(f, "exit of system call {number}"),
             Self::Tail { index } => write!(f, "tail:{index}"),
             Self::Inside { family, returns: false } => write!(f, "uprobe:{}", family.as_str()),
             Self::Inside { family, returns: true } => write!(f, "uretprobe:{}", family.as_str()),
@@ -98,6 +128,12 @@ pub struct Probe {
     pub required: bool,
 }
 
+impl Probe {
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+}
+
 /// What became of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -105,7 +141,7 @@ pub enum Verdict {
     Ok,
     /// Loaded, and attached when it is needed.
     Standby,
-    /// This kernel has no such hook.
+    /// This kernel cannot have it.
     Unsupported,
     /// It should work and did not: the error, and the verifier's last lines.
     Broken(String),
@@ -122,92 +158,95 @@ impl Verdict {
     }
 }
 
-const fn syscall(name: &'static str, family: Family, required: bool) -> Probe {
-    Probe { program: name, site: Site::Tracepoint { category: "syscalls", name }, family, required }
+const fn tracepoint(name: &'static str, family: Family) -> Probe {
+    Probe { program: name, site: Site::Tracepoint { name }, family, required: true }
+}
+
+const fn entry(program: &'static str, number: libc::c_long, family: Family) -> Probe {
+    call(program, number, Side::Entry, family)
+}
+
+const fn exit(program: &'static str, number: libc::c_long, family: Family) -> Probe {
+    call(program, number, Side::Exit, family)
+}
+
+const fn call(program: &'static str, number: libc::c_long, side: Side, family: Family) -> Probe {
+    assert!(number >= 0 && number < 512, "not a number that the programs look at");
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "checked above")]
+    let number = number as u32;
+    Probe { program, site: Site::Call { number, side }, family, required: false }
 }
 
 const fn inside(program: &'static str, family: Family, returns: bool) -> Probe {
     Probe { program, site: Site::Inside { family, returns }, family, required: false }
 }
 
-/// All probes, in the order in which they are attached: processes first, so that no child is missed.
+/// All probes, in the order in which they are attached: processes first, so that no child is missed, and the hooks of
+/// system calls when all is there that they go on in.
 pub const PROBES: &[Probe] = &[
-    Probe {
-        program: "task_newtask",
-        site: Site::Tracepoint { category: "task", name: "task_newtask" },
-        family: Family::Process,
-        required: true,
-    },
-    Probe {
-        program: "sched_process_exec",
-        site: Site::RawTracepoint { name: "sched_process_exec" },
-        family: Family::Process,
-        required: true,
-    },
-    Probe {
-        program: "sched_process_exit",
-        site: Site::RawTracepoint { name: "sched_process_exit" },
-        family: Family::Process,
-        required: true,
-    },
-    syscall("sys_enter_close", Family::Descriptor, true),
-    syscall("sys_enter_close_range", Family::Descriptor, false),
-    syscall("sys_enter_dup2", Family::Descriptor, false),
-    syscall("sys_enter_dup3", Family::Descriptor, false),
-    syscall("sys_exit_dup", Family::Descriptor, false),
-    syscall("sys_exit_dup2", Family::Descriptor, false),
-    syscall("sys_exit_dup3", Family::Descriptor, false),
-    syscall("sys_exit_fcntl", Family::Descriptor, false),
-    syscall("sys_exit_shutdown", Family::Descriptor, false),
-    syscall("sys_exit_accept", Family::Descriptor, false),
-    syscall("sys_exit_accept4", Family::Descriptor, false),
-    syscall("sys_enter_connect", Family::Descriptor, false),
-    syscall("sys_exit_connect", Family::Descriptor, false),
-    syscall("sys_exit_getsockopt", Family::Descriptor, false),
-    syscall("sys_enter_read", Family::Transfer, true),
-    syscall("sys_exit_read", Family::Transfer, true),
-    syscall("sys_exit_write", Family::Transfer, true),
+    tracepoint("task_newtask", Family::Process),
+    tracepoint("sched_process_exec", Family::Process),
+    tracepoint("sched_process_exit", Family::Process),
+    entry("sys_enter_close", libc::SYS_close, Family::Descriptor).required(),
+    entry("sys_enter_close_range", libc::SYS_close_range, Family::Descriptor),
+    entry("sys_enter_dup2", libc::SYS_dup2, Family::Descriptor),
+    entry("sys_enter_dup3", libc::SYS_dup3, Family::Descriptor),
+    exit("sys_exit_dup", libc::SYS_dup, Family::Descriptor),
+    exit("sys_exit_dup2", libc::SYS_dup2, Family::Descriptor),
+    exit("sys_exit_dup3", libc::SYS_dup3, Family::Descriptor),
+    exit("sys_exit_fcntl", libc::SYS_fcntl, Family::Descriptor),
+    exit("sys_exit_shutdown", libc::SYS_shutdown, Family::Descriptor),
+    exit("sys_exit_accept", libc::SYS_accept, Family::Descriptor),
+    exit("sys_exit_accept4", libc::SYS_accept4, Family::Descriptor),
+    entry("sys_enter_connect", libc::SYS_connect, Family::Descriptor),
+    exit("sys_exit_connect", libc::SYS_connect, Family::Descriptor),
+    exit("sys_exit_getsockopt", libc::SYS_getsockopt, Family::Descriptor),
+    entry("sys_enter_read", libc::SYS_read, Family::Transfer).required(),
+    exit("sys_exit_read", libc::SYS_read, Family::Transfer).required(),
+    exit("sys_exit_write", libc::SYS_write, Family::Transfer).required(),
     Probe {
         program: "transfer_vectors",
         site: Site::Tail { index: cardlink_obs_common::tail::VECTORS },
         family: Family::Transfer,
         required: false,
     },
-    syscall("sys_enter_readv", Family::Transfer, false),
-    syscall("sys_exit_readv", Family::Transfer, false),
-    syscall("sys_exit_writev", Family::Transfer, false),
-    syscall("sys_enter_recvfrom", Family::Transfer, false),
-    syscall("sys_exit_recvfrom", Family::Transfer, false),
-    syscall("sys_exit_sendto", Family::Transfer, false),
-    syscall("sys_enter_recvmsg", Family::Transfer, false),
-    syscall("sys_exit_recvmsg", Family::Transfer, false),
-    syscall("sys_exit_sendmsg", Family::Transfer, false),
-    syscall("sys_exit_recvmmsg", Family::Transfer, false),
-    syscall("sys_exit_sendmmsg", Family::Transfer, false),
-    syscall("sys_enter_poll", Family::Poll, false),
-    syscall("sys_exit_poll", Family::Poll, false),
-    syscall("sys_enter_ppoll", Family::Poll, false),
-    syscall("sys_exit_ppoll", Family::Poll, false),
-    syscall("sys_enter_select", Family::Poll, false),
-    syscall("sys_exit_select", Family::Poll, false),
-    syscall("sys_enter_pselect6", Family::Poll, false),
-    syscall("sys_exit_pselect6", Family::Poll, false),
-    syscall("sys_exit_epoll_ctl", Family::Poll, false),
-    syscall("sys_enter_epoll_wait", Family::Poll, false),
-    syscall("sys_exit_epoll_wait", Family::Poll, false),
-    syscall("sys_enter_epoll_pwait", Family::Poll, false),
-    syscall("sys_exit_epoll_pwait", Family::Poll, false),
-    syscall("sys_enter_epoll_pwait2", Family::Poll, false),
-    syscall("sys_exit_epoll_pwait2", Family::Poll, false),
-    syscall("sys_exit_io_uring_setup", Family::Blind, false),
-    syscall("sys_exit_setsockopt", Family::Blind, false),
-    syscall("sys_exit_sendfile64", Family::Blind, false),
-    syscall("sys_exit_splice", Family::Blind, false),
-    syscall("sys_exit_ioctl", Family::Usb, false),
-    syscall("sys_exit_openat", Family::Report, false),
-    syscall("sys_exit_rename", Family::Report, false),
-    syscall("sys_exit_renameat", Family::Report, false),
-    syscall("sys_exit_renameat2", Family::Report, false),
+    entry("sys_enter_readv", libc::SYS_readv, Family::Transfer),
+    exit("sys_exit_readv", libc::SYS_readv, Family::Transfer),
+    exit("sys_exit_writev", libc::SYS_writev, Family::Transfer),
+    entry("sys_enter_recvfrom", libc::SYS_recvfrom, Family::Transfer),
+    exit("sys_exit_recvfrom", libc::SYS_recvfrom, Family::Transfer),
+    exit("sys_exit_sendto", libc::SYS_sendto, Family::Transfer),
+    entry("sys_enter_recvmsg", libc::SYS_recvmsg, Family::Transfer),
+    exit("sys_exit_recvmsg", libc::SYS_recvmsg, Family::Transfer),
+    exit("sys_exit_sendmsg", libc::SYS_sendmsg, Family::Transfer),
+    exit("sys_exit_recvmmsg", libc::SYS_recvmmsg, Family::Transfer),
+    exit("sys_exit_sendmmsg", libc::SYS_sendmmsg, Family::Transfer),
+    entry("sys_enter_poll", libc::SYS_poll, Family::Poll),
+    exit("sys_exit_poll", libc::SYS_poll, Family::Poll),
+    entry("sys_enter_ppoll", libc::SYS_ppoll, Family::Poll),
+    exit("sys_exit_ppoll", libc::SYS_ppoll, Family::Poll),
+    entry("sys_enter_select", libc::SYS_select, Family::Poll),
+    exit("sys_exit_select", libc::SYS_select, Family::Poll),
+    entry("sys_enter_pselect6", libc::SYS_pselect6, Family::Poll),
+    exit("sys_exit_pselect6", libc::SYS_pselect6, Family::Poll),
+    exit("sys_exit_epoll_ctl", libc::SYS_epoll_ctl, Family::Poll),
+    entry("sys_enter_epoll_wait", libc::SYS_epoll_wait, Family::Poll),
+    exit("sys_exit_epoll_wait", libc::SYS_epoll_wait, Family::Poll),
+    entry("sys_enter_epoll_pwait", libc::SYS_epoll_pwait, Family::Poll),
+    exit("sys_exit_epoll_pwait", libc::SYS_epoll_pwait, Family::Poll),
+    entry("sys_enter_epoll_pwait2", libc::SYS_epoll_pwait2, Family::Poll),
+    exit("sys_exit_epoll_pwait2", libc::SYS_epoll_pwait2, Family::Poll),
+    exit("sys_exit_io_uring_setup", libc::SYS_io_uring_setup, Family::Blind),
+    exit("sys_exit_setsockopt", libc::SYS_setsockopt, Family::Blind),
+    exit("sys_exit_sendfile64", libc::SYS_sendfile, Family::Blind),
+    exit("sys_exit_splice", libc::SYS_splice, Family::Blind),
+    exit("sys_exit_ioctl", libc::SYS_ioctl, Family::Usb),
+    exit("sys_exit_openat", libc::SYS_openat, Family::Report),
+    exit("sys_exit_rename", libc::SYS_rename, Family::Report),
+    exit("sys_exit_renameat", libc::SYS_renameat, Family::Report),
+    exit("sys_exit_renameat2", libc::SYS_renameat2, Family::Report),
+    tracepoint("sys_enter", Family::Call),
+    tracepoint("sys_exit", Family::Call),
     inside("library_enter", Family::Library, false),
     inside("library_return", Family::Library, true),
     inside("function_enter", Family::Function, false),

@@ -211,7 +211,7 @@ const LABELS: &[(&str, &str)] = &[
     ("finding", "One of the [findings](findings.md)."),
     (
         "status",
-        "Sessions: `completed`, `failed`, `timeout`. Tests: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`, `rerun`, `unknown`. Probes: `ok`; `not_applicable` (loaded, not needed now); `unsupported` (this kernel has no such hook); `broken`.",
+        "Sessions: `completed`, `failed`, `timeout`. Tests: `passed`, `failed`, `skipped`, `error`, `xfailed`, `xpassed`, `rerun`, `unknown`. Probes: `ok`; `not_applicable` (loaded, not needed now); `unsupported` (not possible on this kernel or in this target); `broken`.",
     ),
     (
         "way",

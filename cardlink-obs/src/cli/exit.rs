@@ -77,10 +77,7 @@ pub const CODES: &[(i32, &str)] = &[
         "No agent answers, or the one that does refuses: it is not running, listens elsewhere, wants another password.",
     ),
     (65, "The file is no recording, is empty or damaged, was cut off, or is of a newer format."),
-    (
-        69,
-        "This host cannot be watched: no BTF, no tracefs, not the host's pid namespace, a probe that is needed is missing.",
-    ),
+    (69, "This host cannot be watched: no BTF, not the host's pid namespace, a probe that is needed is missing."),
     (71, "The system failed in another way."),
     (
         74,
@@ -105,8 +102,7 @@ impl CliError {
             {
                 2
             }
-            Self::Load(LoadError::NotPermitted | LoadError::Paranoid)
-            | Self::ControlClient(ControlClientError::NotPermitted { .. }) => 77,
+            Self::Load(LoadError::NotPermitted) | Self::ControlClient(ControlClientError::NotPermitted { .. }) => 77,
             Self::Load(_) | Self::PidNamespace => 69,
             Self::NoSuchProcess(_) => 3,
             Self::Server(ServerError::Listen { .. })
@@ -159,7 +155,7 @@ mod tests {
         let truncated = RecordingError::Truncated { path: file.clone(), events: 1 };
         let version = RecordingError::Version { path: file.clone(), found: 9 };
         let damaged = RecordingError::Damaged { path: file.clone(), events: 1, reason: String::from("odd") };
-        let errors: [(CliError, i32); 39] = [
+        let errors: [(CliError, i32); 37] = [
             (CliError::Usage(String::from("nobody")), 2),
             (CliError::NoSuchProcess(1), 3),
             (listen.into(), 4),
@@ -174,7 +170,6 @@ mod tests {
             (version.into(), 65),
             (damaged.into(), 65),
             (CliError::PidNamespace, 69),
-            (LoadError::Tracefs(broken()).into(), 69),
             (LoadError::Layout(LayoutError::NoBtf).into(), 69),
             (LoadError::Refused(String::from("no")).into(), 69),
             (ServerError::System(broken()).into(), 71),
@@ -184,7 +179,6 @@ mod tests {
             (RecordingError::Io(file, broken()).into(), 74),
             (CliError::File { what: String::from("the key"), error: broken() }, 74),
             (LoadError::NotPermitted.into(), 77),
-            (LoadError::Paranoid.into(), 77),
             (KeyFileError::Open(PathBuf::from("keys")).into(), 78),
             (ConfigError::Writable(PathBuf::from("config")).into(), 78),
             (ConfigError::Faults(vec![Fault::new(Place::Default, None, "odd")]).into(), 78),

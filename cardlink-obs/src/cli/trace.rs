@@ -210,9 +210,7 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
     }
     if for_probes.is_some() || args.selects(&loaded) {
         return match own(args, &loaded) {
-            Err(CliError::Load(LoadError::NotPermitted | LoadError::Paranoid))
-                if words.is_empty() && !args.clear_identities =>
-            {
+            Err(CliError::Load(LoadError::NotPermitted)) if words.is_empty() && !args.clear_identities => {
                 instead(args, &loaded)
             }
             other => other,
@@ -223,9 +221,7 @@ pub fn trace(args: &TraceArgs) -> Result<i32, CliError> {
         Ok(None) => own(args, &loaded),
         // There may be other rights.
         Err(refused) => match own(args, &loaded) {
-            Err(CliError::Load(LoadError::NotPermitted | LoadError::Paranoid) | CliError::Usage(_)) => {
-                Err(refused.into())
-            }
+            Err(CliError::Load(LoadError::NotPermitted) | CliError::Usage(_)) => Err(refused.into()),
             other => other,
         },
     }

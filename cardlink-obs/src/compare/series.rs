@@ -2,8 +2,8 @@
 
 use crate::{
     observation::{
-        AdbOperation, AdbResult, Apdu, AtCommand, AtResult, DeviceApdu, Exchange, Handshake, Observation, Query,
-        Script, Session, SessionStatus, Test, TestOutcome,
+        AdbOperation, AdbResult, Apdu, AtCommand, AtResult, ConnectFailed, DatabaseSystem, DeviceApdu, Exchange,
+        Handshake, Observation, Query, Script, Session, SessionStatus, Test, TestOutcome,
     },
     protocol::apdu::{Category, StatusWord},
     sink::Sink,
@@ -29,6 +29,8 @@ pub enum Kind {
     /// A C-APDU that a reader or modem handed to its card.
     DeviceApdu,
     Adb,
+    /// A connection that nobody took, by the database that was asked for.
+    Connect,
     /// A statement: what it does, and the first table that it names.
     Query,
     /// A test; those of one name with other parameters together.
@@ -45,6 +47,7 @@ impl Kind {
             Self::AtCommand => "at",
             Self::DeviceApdu => "device_apdu",
             Self::Adb => "adb",
+            Self::Connect => "connect",
             Self::Query => "query",
             Self::Test => "test",
         }
@@ -176,16 +179,26 @@ impl Series {
     }
 
     fn adb(&mut self, operation: &AdbOperation) {
-        match operation.result {
-            AdbResult::Ok if operation.timed && !operation.incomplete => {
-                self.time(Kind::Adb, operation.operation, operation.duration());
+        let took = (operation.timed && !operation.incomplete).then(|| operation.duration());
+        self.adb_result(operation.operation, operation.result, took);
+    }
+
+    fn adb_result(&mut self, name: &str, result: AdbResult, took: Option<Duration>) {
+        match result {
+            AdbResult::Ok => {
+                if let Some(took) = took {
+                    self.time(Kind::Adb, name, took);
+                }
             }
-            AdbResult::Ok | AdbResult::Aborted | AdbResult::Unknown => {}
-            AdbResult::Exit(code) => self.error(Kind::Adb, operation.operation, format!("exit code {code}")),
-            AdbResult::Failed(_) | AdbResult::Hangup => {
-                self.error(Kind::Adb, operation.operation, operation.result.as_str().to_owned());
-            }
+            AdbResult::Aborted | AdbResult::Unknown => {}
+            AdbResult::Exit(code) => self.error(Kind::Adb, name, format!("exit code {code}")),
+            AdbResult::Failed(_) | AdbResult::Hangup => self.error(Kind::Adb, name, result.as_str().to_owned()),
         }
+    }
+
+    fn connect_failed(&mut self, failed: &ConnectFailed) {
+        let name = failed.database.map_or("other", DatabaseSystem::as_str);
+        self.error(Kind::Connect, name, failed.reason.as_str().to_owned());
     }
 
     fn query(&mut self, query: &Query) {
@@ -225,6 +238,11 @@ impl Sink for Series {
             Observation::AtCommand(command) => self.at(command),
             Observation::DeviceApdu(one) if !one.counted_elsewhere => self.device_apdu(one),
             Observation::AdbOperation(operation) if !operation.counted_elsewhere => self.adb(operation),
+            // What it asked the adb server was not seen.
+            Observation::AdbCommand(run) if !run.counted_elsewhere => {
+                self.adb_result(run.operation, run.result, Some(run.duration()));
+            }
+            Observation::ConnectFailed(failed) if !failed.other_answered => self.connect_failed(failed),
             Observation::Query(query) if !query.counted_elsewhere => self.query(query),
             Observation::Test(test) => self.test(test),
             _ => {}

@@ -4,7 +4,6 @@ use crate::capture::{
     host, layout,
     loader::{Kernel, KernelSettings, LoadError},
     probes::{Family, Verdict},
-    tracefs,
 };
 use crate::words::ProbeCounts;
 use std::path::Path;
@@ -53,8 +52,16 @@ pub struct HostReport {
     pub works: bool,
 }
 
-const ALL: [Family; 6] =
-    [Family::Process, Family::Descriptor, Family::Transfer, Family::Poll, Family::Blind, Family::Report];
+const ALL: [Family; 8] = [
+    Family::Process,
+    Family::Descriptor,
+    Family::Transfer,
+    Family::Poll,
+    Family::Blind,
+    Family::Report,
+    Family::Usb,
+    Family::Call,
+];
 
 pub fn examine(settings: &KernelSettings) -> HostReport {
     let mut findings = vec![kernel()];
@@ -69,17 +76,15 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
     match Kernel::load(settings).and_then(|mut kernel| kernel.attach(&ALL).map(|()| kernel)) {
         Ok(mut kernel) => {
             findings.push(Finding::new(Mark::Good, "may load and attach BPF programs"));
-            let (mut counts, mut missing, mut broken) = (ProbeCounts::default(), Vec::new(), Vec::new());
+            let (mut counts, mut broken) = (ProbeCounts::default(), Vec::new());
             for attached in &kernel.probes {
                 let reason = match &attached.verdict {
-                    Verdict::Broken(reason) => Some(reason.clone()),
+                    Verdict::Broken(reason) => {
+                        broken.push(attached.probe.site.to_string());
+                        Some(reason.clone())
+                    }
                     _ => None,
                 };
-                match &attached.verdict {
-                    Verdict::Ok | Verdict::Standby => {}
-                    Verdict::Unsupported => missing.push(attached.probe.site.to_string()),
-                    Verdict::Broken(_) => broken.push(attached.probe.site.to_string()),
-                }
                 counts.add(attached.verdict.as_str());
                 probes.push((
                     attached.probe.program.to_owned(),
@@ -89,15 +94,10 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
                 ));
             }
             findings.push(Finding::new(Mark::Good, counts.sentence()));
-            if !missing.is_empty() {
-                findings.push(Finding::new(Mark::None, format!("this kernel has no {}", missing.join(", "))));
-            }
             if !broken.is_empty() {
                 findings.push(Finding::new(Mark::Warn, format!("broken: {} (--json tells why)", broken.join(", "))));
             }
-            for wait in kernel.detach(&ALL) {
-                let _ = wait.join();
-            }
+            kernel.detach(&ALL);
         }
         Err(error) => findings.push(refused(&error)),
     }
@@ -108,8 +108,7 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
 fn kernel() -> Finding {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let btf = Path::new(layout::VMLINUX).exists();
-    let tracing = tracefs::root().is_some() || tracefs::ensure().is_ok();
-    let mark = if btf && tracing { Mark::Good } else { Mark::Bad };
+    let mark = if btf { Mark::Good } else { Mark::Bad };
     let root = nix::unistd::Uid::effective().is_root();
     let has = |there: bool, name: &str| match (there, root) {
         (true, _) => name.to_owned(),
@@ -117,7 +116,7 @@ fn kernel() -> Finding {
         // What a user may not look into can still be there.
         (false, false) => format!("{name} cannot be seen"),
     };
-    Finding::new(mark, format!("kernel {} · {} · {}", release.trim(), has(btf, "BTF"), has(tracing, "tracefs")))
+    Finding::new(mark, format!("kernel {} · {}", release.trim(), has(btf, "BTF")))
 }
 
 fn refused(error: &LoadError) -> Finding {

@@ -13,7 +13,7 @@ use nix::{
 use std::{
     borrow::Cow,
     collections::HashMap,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::PathBuf,
 };
 use sysfs::{Found, Kind};
@@ -71,6 +71,10 @@ impl Hotplug {
         }
         self.present = found;
         events
+    }
+
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.news.as_ref().map(OwnedFd::as_fd)
     }
 
     /// Whether the kernel told of a device when this was last looked at.

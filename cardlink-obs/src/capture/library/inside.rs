@@ -97,6 +97,11 @@ impl Inside {
         self.environments.any() || self.reports().next().is_some()
     }
 
+    /// Whether libraries are being looked at.
+    pub fn is_busy(&self) -> bool {
+        std::iter::once(&self.tls).chain(&self.others).any(Libraries::is_busy)
+    }
+
     fn all(&mut self) -> impl Iterator<Item = &mut Libraries> {
         std::iter::once(&mut self.tls).chain(&mut self.others)
     }

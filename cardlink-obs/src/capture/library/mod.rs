@@ -196,6 +196,10 @@ impl Libraries {
         }
     }
 
+    pub fn is_busy(&self) -> bool {
+        !self.planner.is_idle()
+    }
+
     /// What became of every probe.
     pub fn reports(&self) -> impl Iterator<Item = Report<'_>> {
         self.targets.iter().flat_map(|(pid, target)| target.probed.iter().flat_map(|probed| probed.reports(*pid)))

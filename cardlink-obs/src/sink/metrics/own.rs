@@ -14,6 +14,8 @@ pub struct Own {
     ring_bytes: u32,
     told: HashMap<&'static str, u64>,
     accounts: HashMap<&'static str, Account>,
+    /// What was told of each probe.
+    verdicts: Vec<&'static str>,
     last: Instant,
     most_used: f64,
 }
@@ -37,13 +39,19 @@ impl Own {
             ring_bytes,
             told: HashMap::new(),
             accounts: HashMap::new(),
+            verdicts: Vec::new(),
             last: Instant::now(),
             most_used: 0.0,
         }
     }
 
     /// The verdict of every probe.
-    pub fn probes(&self, probes: &[Attached]) {
+    pub fn probes(&mut self, probes: &[Attached]) {
+        let as_told = |(attached, told): (&Attached, &&str)| attached.verdict.as_str() == *told;
+        if self.verdicts.len() == probes.len() && probes.iter().zip(&self.verdicts).all(as_told) {
+            return;
+        }
+        self.verdicts = probes.iter().map(|attached| attached.verdict.as_str()).collect();
         self.registry.clear(&table::OWN_PROBE_STATUS);
         for attached in probes {
             let labels = [attached.probe.program, attached.verdict.as_str()];

@@ -21,7 +21,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     crate::stop::on_signals()?;
     let answers = options::read_answers(options.answers.as_deref())?;
     let truth = Truth::open(options.truth.as_deref())?;
-    let pty = Pty::open(options.link.as_deref())?;
+    let pty = match &options.port {
+        Some(port) => Pty::of(port)?,
+        None => Pty::open(options.link.as_deref())?,
+    };
     let mut out = std::io::stdout().lock();
     writeln!(out, "modem on {}", pty.path.display())?;
     out.flush()?;

@@ -18,6 +18,9 @@ pub struct Options {
     /// Also make a link to the slave here.
     #[arg(long)]
     pub link: Option<PathBuf>,
+    /// Be the modem of a port that is there, such as a USB gadget's, instead of a pty's.
+    #[arg(long, conflicts_with = "link")]
+    pub port: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Echo::On)]
     pub echo: Echo,
     /// Time before an answer, of all commands or of one.

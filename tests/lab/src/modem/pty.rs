@@ -3,9 +3,10 @@
 use crate::clock::boot_ns;
 use anyhow::Context;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::pty::openpty;
+use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{read, ttyname, write};
@@ -53,6 +54,16 @@ impl Pty {
         Ok(Self { master: pair.master, path, link: link.map(Path::to_owned) })
     }
 
+    /// The other side of a port that is there, in raw mode.
+    pub fn of(port: &Path) -> anyhow::Result<Self> {
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = open(port, flags, Mode::empty()).with_context(|| format!("cannot open {}", port.display()))?;
+        let mut mode = tcgetattr(&file)?;
+        cfmakeraw(&mut mode);
+        tcsetattr(&file, SetArg::TCSANOW, &mode)?;
+        Ok(Self { master: file, path: port.to_owned(), link: None })
+    }
+
     /// Waits for input until `limit`.
     pub fn wait(&self, limit: Duration) -> anyhow::Result<Input> {
         let mut wanted = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
@@ -65,12 +76,12 @@ impl Pty {
         let result = read(&self.master, &mut buffer);
         let at = boot_ns();
         match result {
-            Ok(size) => Ok(Input::Bytes(buffer.get(..size).unwrap_or_default().to_vec(), at)),
             // Nobody has it open.
-            Err(Errno::EIO) => {
+            Ok(0) | Err(Errno::EIO) => {
                 std::thread::sleep(IDLE.min(limit));
                 Ok(Input::Nothing)
             }
+            Ok(size) => Ok(Input::Bytes(buffer.get(..size).unwrap_or_default().to_vec(), at)),
             Err(Errno::EINTR | Errno::EAGAIN) => Ok(Input::Nothing),
             Err(errno) => Err(errno).context("cannot read"),
         }
