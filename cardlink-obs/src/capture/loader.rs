@@ -152,14 +152,25 @@ impl Kernel {
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
         let layout = layout::running_kernel()?;
         let mut bpf = load_object(settings, &layout)?;
-        fill_tty_majors(&mut bpf)?;
         let probes = PROBES
             .iter()
             .filter(|probe| settings.wants(probe.family))
             .map(|probe| load_program(&mut bpf, probe))
             .collect::<Result<_, _>>()?;
         let statistics = settings.measure_cost.then(|| enable_stats(Stats::RunTime).ok()).flatten();
-        Ok(Self { bpf, probes, _statistics: statistics })
+        let mut kernel = Self { bpf, probes, _statistics: statistics };
+        kernel.learn_ttys()?;
+        Ok(kernel)
+    }
+
+    /// Marks the character majors that are terminals, as far as their drivers are there: also when one has come since.
+    pub fn learn_ttys(&mut self) -> Result<(), LoadError> {
+        let map = self.bpf.map_mut("TTY_MAJORS").ok_or_else(|| missing("TTY_MAJORS"))?;
+        let mut majors: Array<_, u8> = Array::try_from(map).map_err(|error| wrong("TTY_MAJORS", &error))?;
+        for major in super::ttys::terminal_majors() {
+            majors.set(major, 1, 0).map_err(|error| wrong("TTY_MAJORS", &error))?;
+        }
+        Ok(())
     }
 
     /// Attaches all probes of the given families that are not attached yet.
@@ -404,14 +415,4 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         return format!("{} …\n{tail}", lines[0]);
     }
     lines.join("\n")
-}
-
-/// Marks the character majors that are terminals: from `/proc/tty/drivers`, without pty masters and consoles.
-fn fill_tty_majors(bpf: &mut Ebpf) -> Result<(), LoadError> {
-    let map = bpf.map_mut("TTY_MAJORS").ok_or_else(|| missing("TTY_MAJORS"))?;
-    let mut majors: Array<_, u8> = Array::try_from(map).map_err(|error| wrong("TTY_MAJORS", &error))?;
-    for major in super::ttys::terminal_majors() {
-        majors.set(major, 1, 0).map_err(|error| wrong("TTY_MAJORS", &error))?;
-    }
-    Ok(())
 }

@@ -295,6 +295,8 @@ impl Capture {
         }
         self.made.extend(self.hotplug.look(now));
         if self.hotplug.heard() {
+            // The first port of its kind brings its driver.
+            self.kernel.learn_ttys()?;
             // A modem that was pulled out is missed at once.
             self.made.extend(self.ttys.gone(now));
         }

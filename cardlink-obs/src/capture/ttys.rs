@@ -4,6 +4,8 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 
 /// Pseudo-terminal slaves, in case `/proc/tty/drivers` cannot be read.
 const PTS_MAJORS: std::ops::RangeInclusive<u32> = 136..=143;
+/// USB modems and serial adapters (Linux's list of device numbers): their drivers are loaded with the first device.
+const USB_MAJORS: [u32; 2] = [166, 188];
 /// Majors that fit the kernel side's table.
 const MAX_MAJOR: u32 = 512;
 
@@ -11,7 +13,7 @@ const MAX_MAJOR: u32 = 512;
 ///
 /// Masters of pseudo-terminals and virtual consoles are left out: no program drives a modem through them.
 pub fn terminal_majors() -> Vec<u32> {
-    let mut majors: Vec<u32> = PTS_MAJORS.collect();
+    let mut majors: Vec<u32> = PTS_MAJORS.chain(USB_MAJORS).collect();
     let drivers = fs::read_to_string("/proc/tty/drivers").unwrap_or_default();
     majors.extend(drivers.lines().filter_map(parse_driver));
     majors.sort_unstable();

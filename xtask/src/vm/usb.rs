@@ -18,8 +18,8 @@ const MODEM: &str = "usb-serial,id=modem,chardev=modem,bus=xhci.0,port=1";
 const READER: &str = "usb-ccid,id=reader,bus=xhci.0,port=2";
 const CARD: &str = "ccid-card-passthru,id=card,chardev=card,bus=reader.0";
 /// Before answers, milliseconds: long beside what the emulated machine takes to bring them.
-const MODEM_DELAY: &str = "+CSQ=1000";
-const CARD_DELAY: &str = "1000";
+const MODEM_DELAYS: [&str; 4] = ["--delay", "+CSQ=1000", "--delay", "+CGMI=1000"];
+const CARD_DELAY: [&str; 2] = ["--delay", "1000"];
 /// How long QEMU and the lab's programs may take to be there.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,15 +40,15 @@ impl Usb {
         {
             let _ = fs::remove_file(old);
         }
-        let start = |program: &str, words: &[&Path], delay: &str| {
+        let start = |program: &str, words: &[&Path], delays: &[&str]| {
             let mut command = Command::new(lab.join(program));
-            command.arg("--truth").args(words).args(["--delay", delay]).stdin(Stdio::piped()).stdout(Stdio::null());
+            command.arg("--truth").args(words).args(delays).stdin(Stdio::piped()).stdout(Stdio::null());
             command.spawn().with_context(|| format!("cannot start {}", lab.join(program).display()))
         };
         let words = [&*share.join("modem.json"), Path::new("--link"), &dir.join("modem")];
-        let modem = start("lab-modem", &words, MODEM_DELAY)?;
+        let modem = start("lab-modem", &words, &MODEM_DELAYS)?;
         let words = [&*share.join("card.json"), Path::new("--vscard"), &dir.join("card")];
-        let card = start("lab-reader-card", &words, CARD_DELAY)?;
+        let card = start("lab-reader-card", &words, &CARD_DELAY)?;
         let usb = Self { dir: dir.to_owned(), share: share.to_owned(), modem, card };
         let began = Instant::now();
         while !dir.join("modem").exists() {

@@ -1,8 +1,12 @@
 //! The kernel's news of devices: `ACTION@PATH`, and `NAME=VALUE`, each ended by a zero.
 
-/// Whether it may be about a phone.
+/// Whether it may be about a phone, or about a port that comes or goes.
 pub fn matters(news: &[u8]) -> bool {
-    subsystem(news) == Some("usb")
+    match subsystem(news) {
+        Some("usb") => true,
+        Some("tty") => value(news, "ACTION") != Some("change"),
+        _ => false,
+    }
 }
 
 pub fn subsystem(news: &[u8]) -> Option<&str> {
@@ -20,10 +24,11 @@ mod tests {
     use super::matters;
 
     #[test]
-    fn usb_matters() {
+    fn usb_and_ports_matter() {
         let news = |fields: &str| matters(fields.replace(' ', "\0").as_bytes());
         assert!(news("add@/devices/pci/usb1/1-2 ACTION=add SUBSYSTEM=usb DEVTYPE=usb_device"));
-        assert!(!news("change@/devices/virtual/tty/tty0 SUBSYSTEM=tty DEVNAME=tty0"));
+        assert!(news("add@/devices/pci/usb1/1-2/1-2:1.0/tty/ttyACM0 ACTION=add SUBSYSTEM=tty DEVNAME=ttyACM0"));
+        assert!(!news("change@/devices/virtual/tty/tty0 ACTION=change SUBSYSTEM=tty DEVNAME=tty0"));
         assert!(!news("add@/devices/virtual/net/veth0 SUBSYSTEM=net INTERFACE=veth0"));
         assert!(!news(""));
     }

@@ -127,7 +127,7 @@ slow = a.execute("SELECT id FROM cards AS c LIMIT 10")
 for _ in slow: rows += 1; time.sleep(0.03)
 took = []
 for _ in range(101):
-    began = time.perf_counter(); a.execute("SELECT count(*) FROM cards AS x, cards").fetchall(); took.append(time.perf_counter() - began)
+    began = time.perf_counter(); a.execute("SELECT count(*) FROM cards AS x, cards, cards AS z WHERE z.id < 10").fetchall(); took.append(time.perf_counter() - began)
     rows += 1
 print(json.dumps({"counts": counts, "errors": errors, "rows": rows, "median": sorted(took)[50]}), flush=True)
 wait("end")
@@ -186,7 +186,10 @@ fn python_counts_as_its_own_trace_does_and_nothing_leaves() -> Result {
         .collect();
     took.sort_by(f64::total_cmp);
     let (ours, theirs) = (took[took.len() / 2], truth["median"].as_f64().context("a median")?);
-    ensure!(ours < theirs * 1.05 + 0.0001 && ours > theirs * 0.5, "the median is {ours} here and {theirs} for Python");
+    ensure!(
+        ours < theirs * 1.05 + 0.0001 && ours > theirs * 0.95 - 0.0001,
+        "the median is {ours} here and {theirs} for Python"
+    );
     same_when_replayed(&place, &page)
 }
 
