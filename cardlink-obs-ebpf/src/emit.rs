@@ -1,5 +1,6 @@
 //! Puts events into the ring, in a few size classes, without waking the target's CPU for it; only an exec is told at
-//! once, because a new target may be waiting behind it, and a fork where the child is to be probed by itself.
+//! once, because a new target may be waiting behind it, a fork where the child is to be probed by itself, and whatever comes while
+//! the agent sleeps.
 
 use crate::{
     bounds::bounded,

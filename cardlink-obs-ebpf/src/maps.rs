@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use cardlink_obs_common::{
     Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, SqliteCall, StatementKey,
-    StatementState, StreamState, TargetInfo, ThreadState, ledger, tail,
+    StatementState, StreamState, TargetInfo, ThreadState, SYSTEM_CALLS, ledger, tail,
 };
 
 /// Events on their way to the agent.
@@ -116,9 +116,6 @@ pub static HAS_KEYS: Global<u8> = Global::new(0);
 /// Whether functions of targets are probed: otherwise nobody asks whether a thread is in one.
 #[unsafe(no_mangle)]
 pub static IN_LIBRARIES: Global<u8> = Global::new(0);
-
-/// Numbers of system calls that are looked at: all that there are so far, and some more.
-const SYSTEM_CALLS: u32 = 512;
 
 /// Chunks of pure application data that are told per direction before a TLS stream is only counted, and the bytes that
 /// must have been told by then: the Finished of TLS 1.3 looks like application data, and may come byte by byte.

@@ -53,7 +53,7 @@ fn number() -> u32 {
     // SAFETY: the registers that the current task saved on entry; the verifier knows the type.
     unsafe {
         let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-        *registers.add(NUMBER_REGISTER) as u32
+        *registers.add(NUMBER_REGISTER).cast::<u32>()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     capture::{self, Capture, command::Running, loader::LoadError},
     client::OwnConnections,
+    control::Waker,
     event::Event,
     observation::Observation,
     pipeline::Pipeline,
@@ -18,7 +19,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    io,
+    io, mem,
     os::fd::{AsFd as _, BorrowedFd},
     time::{Duration, Instant},
 };
@@ -34,6 +35,10 @@ const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// So many events in one drain are many.
 const MANY: u64 = 64;
 const IDLE_AFTER: Duration = Duration::from_secs(10);
+
+/// What the loop waits for: the ring, and other things that only wake it.
+const RING: u64 = 0;
+const OTHER: u64 = 1;
 
 /// How long a command may take to end once the agent was told to stop.
 const COMMAND_GRACE: Duration = Duration::from_millis(700);
@@ -99,6 +104,8 @@ pub struct Run<'a> {
     pub own: OwnConnections,
     /// Whether nobody is left to show anything to: the run ends, unless a command decides the end.
     pub unread: Box<dyn Fn() -> bool + 'a>,
+    /// Wakes the loop when somebody has come who follows the agent.
+    pub waker: Option<Waker>,
 }
 
 /// When the last process of a fixed set has ended.
@@ -126,22 +133,19 @@ impl Run<'_> {
     pub fn until_stopped(mut self, signals: &Signals) -> Result<Outcome, LoadError> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io_error)?;
         // Edge-triggered: only a wake-up that the kernel side forces ends the wait, not data as such.
-        let ring = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+        let ring = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING);
         epoll.add(self.capture.ring_fd(), ring).map_err(io_error)?;
-        epoll.add(signals.fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 1)).map_err(io_error)?;
-        if let Some(devices) = self.capture.devices_fd() {
-            epoll.add(devices, EpollEvent::new(EpollFlags::EPOLLIN, 2)).map_err(io_error)?;
+        let others = [Some(signals.fd.as_fd()), self.capture.devices_fd(), self.waker.as_ref().map(Waker::fd)];
+        for other in others.into_iter().flatten() {
+            epoll.add(other, EpollEvent::new(EpollFlags::EPOLLIN, OTHER)).map_err(io_error)?;
         }
         let mut last_event = Instant::now();
-        let mut asleep = false;
+        let (mut asleep, mut slept) = (false, false);
         let code = loop {
-            let drained = self.drain()?;
+            let drained = self.drain(slept)?;
             if drained > 0 {
                 last_event = Instant::now();
-                if asleep {
-                    self.capture.wake_at_next(false);
-                    asleep = false;
-                }
+                self.rouse(&mut asleep);
             }
             match signals.pending() {
                 Some(Asked::End(signal)) => break self.stop_command(signal)?,
@@ -172,23 +176,44 @@ impl Run<'_> {
             } else if asleep {
                 IDLE
             } else {
-                // What comes from now on wakes; what came before is drained first.
+                // What comes from now on wakes. What was on its way is drained after one more short wait.
                 asleep = self.capture.wake_at_next(true);
-                if asleep { Duration::ZERO } else { SLOW }
+                SLOW
             };
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
-            let _ = epoll.wait(&mut [EpollEvent::empty(); 2], timeout);
+            let mut came = [EpollEvent::empty(); 4];
+            let count = epoll.wait(&mut came, timeout).unwrap_or(0);
+            if came.iter().take(count).any(|one| one.data() == RING) {
+                // Before what came is looked at: what follows it is not to wake anybody.
+                self.rouse(&mut asleep);
+            }
+            slept = wait == IDLE;
+            if let Some(waker) = &self.waker {
+                waker.heard();
+            }
         };
         self.capture.stop();
-        self.drain()?;
+        self.drain(false)?;
         self.finish();
         Ok(Outcome { command: code, recorder: self.recorder, capture: self.capture })
     }
 
-    fn drain(&mut self) -> Result<u64, LoadError> {
+    /// Events no longer wake the loop.
+    fn rouse(&mut self, asleep: &mut bool) {
+        if *asleep {
+            self.capture.wake_at_next(false);
+            *asleep = false;
+        }
+    }
+
+    /// Hands on what has happened; after a long sleep, what had to happen before the first event happens first.
+    fn drain(&mut self, mut slept: bool) -> Result<u64, LoadError> {
         let Self { capture, pipeline, sinks, recorder, own, .. } = self;
         let mut observations = Vec::new();
         let count = capture.drain(&mut |event| {
+            if mem::take(&mut slept) {
+                pipeline.handle(&Event::Tick { now: event.at() }, &mut observations);
+            }
             if let Some(recorder) = recorder {
                 // Plaintext comes out of the pipeline again, of the source that is believed.
                 if !matches!(event, Event::Plain(_)) {
@@ -257,7 +282,7 @@ impl Run<'_> {
             if Instant::now() >= until {
                 return Ok(Some(128 + signal));
             }
-            self.drain()?;
+            self.drain(false)?;
             std::thread::sleep(QUICK);
         }
     }

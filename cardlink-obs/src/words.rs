@@ -36,7 +36,7 @@ impl ProbeCounts {
     pub fn sentence(self) -> String {
         let mut parts = vec![format!("{} attached", counted(self.attached, "probe", "probes"))];
         let rest =
-            [(self.standby, "not needed now"), (self.unsupported, "not in this kernel"), (self.broken, "broken")];
+            [(self.standby, "not needed now"), (self.unsupported, "cannot be had here"), (self.broken, "broken")];
         parts.extend(rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
         parts.join(", ")
     }
@@ -64,6 +64,6 @@ mod tests {
         for verdict in ["broken", "unsupported"] {
             counts.add(verdict);
         }
-        assert_eq!(counts.sentence(), "2 probes attached, 1 not needed now, 1 not in this kernel, 1 broken");
+        assert_eq!(counts.sentence(), "2 probes attached, 1 not needed now, 1 cannot be had here, 1 broken");
     }
 }

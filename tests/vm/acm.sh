@@ -26,12 +26,24 @@ modprobe -a cdc_acm dummy_hcd || fail "this kernel lacks a module"
 modprobe g_serial use_acm=1 iManufacturer=Lab iProduct=Modem iSerialNumber=ACM1 || fail "this kernel has no serial gadget"
 await 60 "a modem" test -c /dev/ttyACM0
 await 60 "its other side" test -c /dev/ttyGS0
-"$CARDLINK_LAB_DIR/lab-modem" --port /dev/ttyGS0 --truth "$dir/truth" --delay +CSQ=1000 >"$dir/modem" 2>&1 &
-modem=$!
-await 30 "the lab's modem" test -s "$dir/modem"
+modem_at() { # PORT TRUTH
+    : >"$dir/modem"
+    "$CARDLINK_LAB_DIR/lab-modem" --port "$1" --truth "$2" --delay +CSQ=1000 >"$dir/modem" 2>&1 &
+    modem=$!
+    await 30 "the lab's modem" test -s "$dir/modem"
+}
+
+# The other way round first: the gadget's side has a number that no list of devices knows before.
+modem_at /dev/ttyACM0 "$dir/truth-gadget"
+"$here/at.sh" /dev/ttyGS0 || fail "the AT commands were not answered at the gadget's side"
+python3 "$here/compare_modem.py" "$dir/told" "$dir/truth-gadget" 0 /dev/ttyGS0 3 || fail "the modem at the host's side lived something else"
+kill "$modem"
+wait "$modem" 2>/dev/null
+
+modem_at /dev/ttyGS0 "$dir/truth"
 
 "$here/at.sh" /dev/ttyACM0 || fail "the AT commands were not answered"
-python3 "$here/compare_modem.py" "$dir/told" "$dir/truth" 0 /dev/ttyACM0 || fail "the modem lived something else"
+python3 "$here/compare_modem.py" "$dir/told" "$dir/truth" 0 /dev/ttyACM0 3 || fail "the modem lived something else"
 grep '"type":"at_command"' "$dir/told" | grep -q '"device":"[^"]*Lab[^"]*Modem' || fail "the modem is not called by its name"
 
 cp "$here/at-load.sh" "$dir/at-load.sh"

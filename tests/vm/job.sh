@@ -1,6 +1,7 @@
 #!/bin/sh
-# What a guest of `cargo xtask vm` runs: doctor, a smoke test, and of the scenario tests given as arguments those of
-# handshakes, AT dialogues and library probes that an emulated processor gets through in minutes.
+# What a guest of `cargo xtask vm` runs: doctor, a smoke test, ModemManager, a USB modem and card reader, a modem that is
+# plugged in later, and of the scenario tests given as arguments those of handshakes, AT dialogues and library probes that an
+# emulated processor gets through in minutes.
 # CARDLINK_OBS_BIN names the agent, CARDLINK_LAB_DIR the folder of the lab's programs.
 set -u
 

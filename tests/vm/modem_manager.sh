@@ -44,4 +44,4 @@ sleep 15
 kill "$manager"
 wait "$manager" 2>/dev/null
 manager=
-python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 || fail "the modem lived something else"
+python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 8 || fail "the modem lived something else"

@@ -45,7 +45,7 @@ python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "the card 
 
 before=$(grep -c '"kind":"command"' /run/vm/modem.json)
 "$here/at.sh" /dev/ttyUSB0 || fail "the AT commands were not answered"
-python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 || fail "the modem lived something else"
+python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 3 || fail "the modem lived something else"
 grep '"type":"at_command"' "$dir/told" | grep -qE '"device":"(usb|pci)-' || fail "the modem has no name of its own"
 
 # Pulled out under load.

@@ -7,6 +7,9 @@ use std::{fs, path::Path};
 /// Where the kernel keeps its type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
+/// Offset of the status of a task's system call in `struct thread_info`, as the programs have it built in.
+const CALL_STATUS: u32 = 16;
+
 /// Why the layout could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -17,7 +20,7 @@ pub enum LayoutError {
     #[error("the kernel's type information at {VMLINUX} cannot be read: {0}")]
     Unreadable(String),
     #[error(
-        "this kernel's `struct {structure}` has no member `{member}`: please report it with the output of `uname -r`"
+        "this kernel's `struct {structure}` has no member `{member}` where it is looked for: please report it with the output of `uname -r`"
     )]
     NoMember { structure: &'static str, member: &'static str },
 }
@@ -35,6 +38,10 @@ pub fn running_kernel() -> Result<KernelLayout, LayoutError> {
 
 fn from_btf(btf: &Btf) -> Result<KernelLayout, LayoutError> {
     let at = |structure, path: &[&'static str]| offset(btf, structure, path);
+    // The programs look there by itself whether a call is a 32-bit program's.
+    if at("task_struct", &["thread_info"])? != 0 || at("thread_info", &["status"])? != CALL_STATUS {
+        return Err(LayoutError::NoMember { structure: "thread_info", member: "status" });
+    }
     // Linux 6.13 changed the reference count of files: `f_ref` counts from 0, `f_count` from 1.
     let (file_count, file_count_one) = match at("file", &["f_count"]) {
         Ok(offset) => (offset, 1),

@@ -1,7 +1,7 @@
 //! Lets go of the probes without waiting for the kernel.
 //!
-//! The kernel releases a hook only after a grace period, one after the other: with some forty hooks that is one to three
-//! seconds. A run that was told to stop should not keep its caller waiting for so long. So a child is left behind that
+//! The kernel releases a hook only after a grace period, one after the other: with probes in libraries, tens
+//! of them, that is a second or more. A run that was told to stop should not keep its caller waiting for so long. So a child is left behind that
 //! does nothing but hold the descriptors until the agent is gone; when it ends, the kernel lets go at its leisure.
 
 use super::host;

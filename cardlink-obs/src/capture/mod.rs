@@ -240,7 +240,7 @@ impl Capture {
         self.targets.iter()
     }
 
-    /// The kernel's account of every program, a few seconds old.
+    /// The kernel's account of every hook, a few seconds old.
     pub fn accounts(&self) -> &[(&'static str, Account)] {
         &self.accounts
     }
@@ -249,7 +249,8 @@ impl Capture {
         (&self.ledger, &self.received)
     }
 
-    /// Becomes readable (edge-triggered) when the kernel side forces a wake-up: at a quarter full.
+    /// Becomes readable (edge-triggered) when the kernel side forces a wake-up: at a quarter full, and at any event after
+    /// [`Capture::wake_at_next`].
     pub fn ring_fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
     }
@@ -259,8 +260,8 @@ impl Capture {
         self.hotplug.fd()
     }
 
-    /// Whether the next event is to wake who waits for [`Capture::ring_fd`]: before the last drain ahead of a long sleep. Whether it
-    /// will.
+    /// Asks the kernel side to wake who waits for [`Capture::ring_fd`] at the next event, or no longer to. Whether that was taken.
+    /// What is on its way meanwhile wakes nobody: look once more before a long sleep.
     pub fn wake_at_next(&mut self, wake: bool) -> bool {
         self.sleeps.set(0, u32::from(wake), 0).is_ok()
     }

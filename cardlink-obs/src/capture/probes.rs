@@ -1,5 +1,6 @@
 //! The table of probes: which program goes where, for what, and what became of it.
 
+use cardlink_obs_common::SYSTEM_CALLS;
 use nix::libc;
 use std::fmt;
 
@@ -108,8 +109,8 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tracepoint { name } => write!(f, "raw:{name}"),
-            Self::Call { number, side: Side::Entry } => write!(f, "entry of system call {number}"),
-            Self::Call { number, side: Side::Exit } => write!(f, "exit of system call {number}"),
+            Self::Call { number, side: Side::Entry } => write!(f, "enter:{number}"),
+            Self::Call { number, side: Side::Exit } => write!(f, "exit:{number}"),
             Self::Tail { index } => write!(f, "tail:{index}"),
             Self::Inside { family, returns: false } => write!(f, "uprobe:{}", family.as_str()),
             Self::Inside { family, returns: true } => write!(f, "uretprobe:{}", family.as_str()),
@@ -141,7 +142,7 @@ pub enum Verdict {
     Ok,
     /// Loaded, and attached when it is needed.
     Standby,
-    /// This kernel cannot have it.
+    /// It cannot be had on this kernel, or in this target.
     Unsupported,
     /// It should work and did not: the error, and the verifier's last lines.
     Broken(String),
@@ -171,7 +172,7 @@ const fn exit(program: &'static str, number: libc::c_long, family: Family) -> Pr
 }
 
 const fn call(program: &'static str, number: libc::c_long, side: Side, family: Family) -> Probe {
-    assert!(number >= 0 && number < 512, "not a number that the programs look at");
+    assert!(number >= 0 && number < SYSTEM_CALLS as libc::c_long, "not a number that the programs look at");
     #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "checked above")]
     let number = number as u32;
     Probe { program, site: Site::Call { number, side }, family, required: false }

@@ -149,8 +149,8 @@ pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, Cl
     let mut capture = Capture::start(settings)?;
     for attached in capture.probes() {
         if let Verdict::Broken(_) = &attached.verdict {
-            let site = attached.probe.site;
-            tracing::warn!("the probe on {site} does not work here: `cardlink-obs doctor --json` tells why");
+            let program = attached.probe.program;
+            tracing::warn!("the probe {program} does not work here: `cardlink-obs doctor --json` tells why");
         }
     }
     let mut released = capture::now();

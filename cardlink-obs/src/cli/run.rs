@@ -9,7 +9,7 @@ use super::{
 use crate::{
     agent::{Deserted, Run},
     capture,
-    control::{self, Followed, Hub},
+    control::{self, ControlError, Followed, Hub, Waker},
     health::{self, Facts, Health},
     logging,
     observation::Stamp,
@@ -130,9 +130,10 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         sinks.push(Box::new(Log::new(names, traces.map(|_| Contexts::new(ids)))));
     }
     let server = Arc::new(server);
+    let waker = Waker::new().map_err(ControlError::System)?;
     let control = match bound_control {
         Some(bound) => {
-            let hub = Arc::new(Hub::default());
+            let hub = Arc::new(Hub::new(waker.clone()));
             sinks.push(Box::new(Followed::new(Arc::clone(&hub), called.clone())));
             let (page, health, access) = (Arc::clone(&page), health.clone(), server.access.clone());
             let agent = control::Agent { page, health, access, logging: logging.clone(), url: url.clone() };
@@ -181,6 +182,7 @@ pub fn run(args: &RunArgs) -> Result<i32, CliError> {
         own: own_connections,
         // The metrics are read by others.
         unread: Box::new(|| false),
+        waker: Some(waker),
     }
     .until_stopped(&live.signals)?;
     manager.stopping();

@@ -279,6 +279,7 @@ fn own(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
         reload: Box::new(|_, _| {}),
         own: OwnConnections::default(),
         unread: Box::new(move || on_output && out::reader_is_gone()),
+        waker: None,
     }
     .until_stopped(&live.signals)?;
     outcome.capture.leave();

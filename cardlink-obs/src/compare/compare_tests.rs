@@ -1,4 +1,12 @@
 use super::{Comparison, FLOOR, Key, Kind, Series, Verdict, json, print};
+use crate::{
+    observation::{
+        AdbCommand, AdbResult, Cause, ConnectFailed, ConnectReason, DatabaseSystem, Observation, Process, RunStatus,
+        Stamp,
+    },
+    sink::Sink as _,
+};
+use std::sync::Arc;
 
 /// Xorshift64*: noise that is the same each time, and independent of what is tested.
 struct Noise(u64);
@@ -131,4 +139,55 @@ fn what_costs_most_comes_first() {
     let comparison = Comparison::of(a, b, FLOOR);
     let names: Vec<&str> = comparison.rows.iter().map(|row| row.key.name.as_str()).collect();
     assert_eq!(names, ["often", "rare"]);
+}
+
+/// A run of adb stands for its operation where that was not seen by itself; a connection that nobody took has no time.
+#[test]
+fn runs_of_adb_and_connections_that_nobody_took() {
+    let process = Arc::new(Process { pid: 9, comm: Arc::from("adb"), target: Arc::from("app") });
+    let at = |millis: u64| Stamp::from_nanos(millis * 1_000_000);
+    let run = |result, counted_elsewhere| {
+        Observation::AdbCommand(Box::new(AdbCommand {
+            process: Arc::clone(&process),
+            device: None,
+            operation: "shell",
+            result,
+            status: RunStatus::Exit(0),
+            start: at(10),
+            began: at(12),
+            end: at(50),
+            counted_elsewhere,
+            cause: Cause::default(),
+        }))
+    };
+    let failed = |other_answered| {
+        Observation::ConnectFailed(Box::new(ConnectFailed {
+            at: at(2),
+            process: Arc::clone(&process),
+            connection: None,
+            peer: None,
+            reason: ConnectReason::Refused,
+            error: Some("ECONNREFUSED".into()),
+            took: None,
+            database: Some(DatabaseSystem::Postgresql),
+            other_answered,
+            cause: Cause::default(),
+        }))
+    };
+    let mut series = Series::default();
+    for one in [
+        run(AdbResult::Ok, false),
+        run(AdbResult::Ok, true),
+        run(AdbResult::Exit(3), false),
+        failed(false),
+        failed(true),
+    ] {
+        series.take(&one);
+    }
+    let key = |kind, name: &str| Key { kind, name: name.to_owned() };
+    assert_eq!(series.times.into_iter().collect::<Vec<_>>(), [(key(Kind::Adb, "shell"), vec![0.04])]);
+    let errors: Vec<_> = series.errors.into_iter().collect();
+    let exit = (key(Kind::Adb, "shell"), String::from("exit code 3"));
+    let refused = (key(Kind::Connect, "postgresql"), String::from("refused"));
+    assert_eq!(errors, [(exit, 1), (refused, 1)]);
 }

@@ -474,7 +474,7 @@ pub const SETTINGS: &[Setting] = &[
         "kernel.probe_cost",
         Kind::Switch,
         "false",
-        "Let the kernel measure what each probe costs (`cardlink_obs_probe_cost_seconds_total`).",
+        "Let the kernel measure what each hook costs, all system calls together (`cardlink_obs_probe_cost_seconds_total`).",
     )
     .flag("probe-cost", ""),
     setting(

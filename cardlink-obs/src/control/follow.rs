@@ -3,7 +3,7 @@
 //! The loop of the agent writes into a bounded queue for each client and never waits; a thread of the socket's own sends what is in
 //! it. What finds its queue full is left out, and counted, and the client is told.
 
-use super::protocol::Show;
+use super::{protocol::Show, waker::Waker};
 use crate::{
     capture,
     observation::{Observation, Stamp},
@@ -30,8 +30,10 @@ use tokio::sync::Notify;
 const FULL: usize = 1 << 18;
 
 /// Where clients and the agent's loop meet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hub {
+    /// Of the agent's loop.
+    waker: Waker,
     joining: Mutex<Joining>,
     /// Somebody is.
     news: AtomicBool,
@@ -61,6 +63,11 @@ struct Waiting {
 }
 
 impl Hub {
+    /// The waker is that of the agent's loop.
+    pub fn new(waker: Waker) -> Self {
+        Self { waker, joining: Mutex::default(), news: AtomicBool::default() }
+    }
+
     /// From the next round of the agent's loop on this client is told; the first line says so.
     pub(super) fn join(&self, show: Show) -> Result<Arc<Queue>, String> {
         let filter = show.filter()?;
@@ -71,6 +78,7 @@ impl Hub {
         } else {
             joining.clients.push((show, filter, Arc::clone(&queue)));
             self.news.store(true, Ordering::Release);
+            self.waker.wake();
         }
         Ok(queue)
     }
@@ -279,6 +287,7 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
+    use super::super::waker::Waker;
     use super::{FULL, Followed, Hub, Queue, lock};
     use crate::{
         control::Show,
@@ -306,7 +315,7 @@ mod tests {
 
     /// A client that has been let in.
     fn following(show: Show) -> (Followed, Arc<Queue>) {
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::new(Waker::new().expect("an eventfd")));
         let mut sink = Followed::new(Arc::clone(&hub), names());
         let queue = hub.join(show).expect("a good filter");
         sink.take(&loss(1));

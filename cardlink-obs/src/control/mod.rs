@@ -10,6 +10,7 @@ mod follow;
 mod place;
 mod protocol;
 mod serve;
+mod waker;
 
 pub use bound::{Bound, bind};
 pub use client::{Client, ControlClientError, Following};
@@ -17,6 +18,7 @@ pub use follow::{Followed, Hub};
 pub use place::{AUTO, GROUP, candidates};
 pub use protocol::{Request, Show};
 pub use serve::{Agent, Control};
+pub use waker::Waker;
 
 use std::{io, path::PathBuf};
 

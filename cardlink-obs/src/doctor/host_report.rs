@@ -80,7 +80,7 @@ pub fn examine(settings: &KernelSettings) -> HostReport {
             for attached in &kernel.probes {
                 let reason = match &attached.verdict {
                     Verdict::Broken(reason) => {
-                        broken.push(attached.probe.site.to_string());
+                        broken.push(attached.probe.program);
                         Some(reason.clone())
                     }
                     _ => None,

@@ -43,10 +43,11 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
     // The drain timer slows down when nothing comes.
     thread::sleep(bench.sizes.calm);
-    let mut idle = Vec::new();
+    let (mut idle, before, start) = (Vec::new(), system::sleeps(agent.pid())?, Instant::now());
     for _ in 0..WINDOWS {
         idle.push(share(&agent, bench.sizes.idle / WINDOWS)?);
     }
+    let wakes = (system::sleeps(agent.pid())? - before) as f64 / start.elapsed().as_secs_f64();
     let rss = system::memory(agent.pid(), "VmRSS")?;
     let most = system::memory(agent.pid(), "VmHWM")?;
     report.stopped.push(agent.stop()?);
@@ -61,6 +62,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     report.figure("full load: events that found the ring full", "", one(lost));
     report.aim(format!("agent CPU at {RATE} sessions a second"), "%", moderate.into_iter().collect(), 1.0);
     report.aim("agent CPU when idle", "%", idle.into_iter().collect(), 0.1);
+    report.figure("idle: threads that wake, a second", "1/s", one(wakes));
+    report.figure("this host: the same work after a second of sleep", "×", one(system::dearer_after_sleep()?));
     report.figure("resident memory after the start", "MiB", one(rss_at_start));
     report.aim("agent's resident memory after all that", "MiB", one(rss), 30.0);
     report.figure("resident memory at its peak (kernel type information is read at the start)", "MiB", one(most));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 fn pid(pid: u32) -> Result<Pid> {
@@ -35,6 +35,39 @@ pub fn memory(process: u32, line: &str) -> Result<f64> {
     let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
     let kib = value.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
     Ok(kib.with_context(|| format!("/proc/{process}/status has no {line}"))? / 1024.0)
+}
+
+/// How often threads of a process have gone to sleep.
+pub fn sleeps(process: u32) -> Result<u64> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).context("the process is gone")?;
+    let of = |thread: &Path| {
+        let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
+    };
+    Ok(threads.flatten().filter_map(|thread| of(&thread.path())).sum())
+}
+
+/// How much dearer the same work is after a second of sleep than at once after itself, in CPU time: caches and pages that others
+/// have taken over meanwhile, on this host or on the one below it.
+pub fn dearer_after_sleep() -> Result<f64> {
+    let work = || -> Result<Duration> {
+        let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
+        let began: Duration = clock_gettime(clock)?.into();
+        let text = fs::read_to_string("/proc/self/status").context("no procfs")?;
+        std::hint::black_box(text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        Ok(Duration::from(clock_gettime(clock)?).saturating_sub(began))
+    };
+    let median = |pause: Duration, count: usize| -> Result<f64> {
+        let mut took = Vec::new();
+        for _ in 0..count {
+            thread::sleep(pause);
+            took.push(work()?);
+        }
+        took.sort_unstable();
+        Ok(took[count / 2].as_secs_f64())
+    };
+    let hot = median(Duration::ZERO, 101)?;
+    Ok(median(Duration::from_secs(1), 9)? / hot)
 }
 
 /// Whether every thread of a process is traced.
@@ -82,13 +115,17 @@ fn stat(process: &Path, field: usize) -> Option<u32> {
 
 /// Programs that watch system calls, without those that this program started: while they do, nothing is bare.
 pub fn others_with_probes() -> Vec<String> {
-    /// Fewer hooks are no system calls: an agent without a target waits for one with three.
+    /// Fewer perf events are no system calls.
     const MANY: usize = 5;
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let watches = |process: &fs::DirEntry| {
-        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
-        let links = descriptors.filter_map(|fd| fs::read_link(fd.path()).ok());
-        links.filter(|link| link.as_os_str() == "anon_inode:[perf_event]").count() >= MANY
+        let mut perf_events = 0;
+        fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten().any(|fd| {
+            let Ok(link) = fs::read_link(fd.path()) else { return false };
+            perf_events += usize::from(link.as_os_str() == "anon_inode:[perf_event]");
+            perf_events >= MANY
+                || (is_bpf_link(&link) && hooks_calls(&process.path().join("fdinfo").join(fd.file_name())))
+        })
     };
     let of_others = |process: &fs::DirEntry| stat(&process.path(), 1) != Some(std::process::id());
     let named = |process: fs::DirEntry| {
@@ -96,6 +133,17 @@ pub fn others_with_probes() -> Vec<String> {
         format!("{} ({})", name.trim(), process.file_name().to_string_lossy())
     };
     processes.flatten().filter(of_others).filter(watches).map(named).collect()
+}
+
+fn is_bpf_link(link: &Path) -> bool {
+    link.to_string_lossy().starts_with("anon_inode:bpf")
+}
+
+/// Whether a link of BPF is at a raw tracepoint of all system calls.
+fn hooks_calls(fdinfo: &Path) -> bool {
+    fs::read_to_string(fdinfo).is_ok_and(|text| {
+        text.lines().any(|line| line.strip_prefix("tp_name:").is_some_and(|name| name.trim().starts_with("sys_")))
+    })
 }
 
 /// Measures while nobody else watches system calls; waits for a while, and then takes what it gets.

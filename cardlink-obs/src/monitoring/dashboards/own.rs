@@ -98,7 +98,7 @@ pub const DASHBOARD: Dashboard = Dashboard {
             12,
             &[q("cardlink_obs_probe_status{@A} == 1", "")],
         )
-        .about("The verdict on each: `not_applicable` is loaded and not needed now, `unsupported` is not in this kernel."),
+        .about("The verdict on each: `not_applicable` is loaded and not needed now, `unsupported` cannot be had on this kernel or in this target."),
         panel(
             Table,
             "Ways past the probes",
@@ -123,7 +123,7 @@ pub const DASHBOARD: Dashboard = Dashboard {
             8,
             &[q("sum by (probe) (rate(cardlink_obs_probe_cost_seconds_total{@A}[$__rate_interval]))", "{{probe}}")],
         )
-        .about("From those who run into them, watched or not. Only with `--probe-cost`."),
+        .about("From those who run into them, watched or not; `sys_enter` and `sys_exit` stand for all system calls. Only with `--probe-cost`."),
         panel(
             Lines,
             "Mean time of a probe",

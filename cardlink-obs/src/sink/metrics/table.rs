@@ -158,9 +158,9 @@ metrics! {
     OWN_PROBE_STATUS: Kind::Gauge, "cardlink_obs_probe_status" ["probe", "status"]
         "1 for the verdict of each probe: ok, unsupported, not_applicable or broken.";
     OWN_PROBE_COST: Kind::Counter, "cardlink_obs_probe_cost_seconds_total" ["probe"]
-        "Time that each probe took from those who ran into it, watched or not; only with --probe-cost.";
+        "Time that each hook took from those who ran into it, watched or not; sys_enter and sys_exit stand for all system calls of the host. Only with --probe-cost.";
     OWN_PROBE_RUNS: Kind::Counter, "cardlink_obs_probe_runs_total" ["probe"]
-        "Runs of each probe; only with --probe-cost.";
+        "Runs of each hook; sys_enter and sys_exit stand for all system calls of the host. Only with --probe-cost.";
     OWN_BLIND: Kind::Counter, "cardlink_obs_blind_total" ["target", "way"]
         "Uses of ways that the probes cannot see: io_uring, ktls, sendfile, splice.";
     OWN_HEALTH: Kind::Gauge, "cardlink_obs_health_status" ["check"]

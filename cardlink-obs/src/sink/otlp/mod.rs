@@ -140,6 +140,19 @@ impl Sender {
     }
 }
 
+/// Without [`Sender::stop`]: nothing is waited for.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.queue.close();
+        // It may have been told already.
+        self.stop.by.send_if_modified(|by| {
+            let first = by.is_none();
+            by.get_or_insert_with(Instant::now);
+            first
+        });
+    }
+}
+
 /// Makes spans of observations and puts them where the sender finds them.
 pub struct Otlp {
     spans: Spans,

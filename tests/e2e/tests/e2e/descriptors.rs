@@ -3,10 +3,12 @@
 use cardlink_e2e::{
     Result,
     agent::Agent,
+    echo::compiled,
     peers::{self, Server},
     place::{self, Place},
+    program::Program,
 };
-use std::{collections::BTreeMap, process::Command};
+use std::{collections::BTreeMap, io::Read as _, net::TcpListener, process::Command};
 
 fn counted_once(way: &str, sessions: u64, parallel: u64) -> Result {
     let place = Place::new()?;
@@ -63,4 +65,21 @@ fn used_again_at_once_by_eight_threads() -> Result {
 #[test]
 fn passed_to_another_process() -> Result {
     counted_once("passed", 20, 4)
+}
+
+/// Their numbers mean something else: a read would close the connection.
+#[test]
+fn called_by_the_gate_of_32_bit_programs() -> Result {
+    let place = Place::new()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let program = compiled(&place, "compat", &[])?;
+    let mut agent = Agent::run(&place, "--comm compat")?;
+    let mut peer = Program::start(Command::new(program).arg(listener.local_addr()?.port().to_string()))?;
+    let mut came = String::new();
+    listener.accept()?.0.read_to_string(&mut came)?;
+    peer.success()?;
+    assert_eq!(came, "hello\n".repeat(3));
+    let page = agent.settled(1)?;
+    assert_eq!(page.connections(), BTreeMap::from([("not_tls".to_owned(), 1)]));
+    agent.balanced().map(|_| ())
 }

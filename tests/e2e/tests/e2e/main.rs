@@ -40,6 +40,7 @@ mod secrets;
 mod service;
 mod session_recordings;
 mod sessions;
+mod sleep;
 mod sqlite;
 mod targets;
 mod test_runs;

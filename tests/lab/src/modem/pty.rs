@@ -1,4 +1,4 @@
-//! The pseudo-terminal that stands in for a modem's port.
+//! The port that the modem is at: a pseudo-terminal that stands in for one, or the other side of one that is there.
 
 use crate::clock::boot_ns;
 use anyhow::Context;
@@ -87,7 +87,7 @@ impl Pty {
         }
     }
 
-    /// Whether a program has the slave open.
+    /// Whether a program has the slave open; of another port, whether there is a line.
     pub fn in_use(&self) -> bool {
         let mut state = [PollFd::new(self.master.as_fd(), PollFlags::empty())];
         poll(&mut state, PollTimeout::ZERO).is_ok()
