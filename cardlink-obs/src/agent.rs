@@ -40,8 +40,8 @@ const IDLE_AFTER: Duration = Duration::from_secs(10);
 const RING: u64 = 0;
 const OTHER: u64 = 1;
 
-/// How long a command may take to end once the agent was told to stop.
-const COMMAND_GRACE: Duration = Duration::from_millis(700);
+/// How long a command may take to end once the agent was told to stop, until that is said.
+const COMMAND_GRACE: Duration = Duration::from_secs(1);
 
 /// Signals that end a run or ask for a reload, caught on a descriptor.
 pub struct Signals {
@@ -148,7 +148,7 @@ impl Run<'_> {
                 self.rouse(&mut asleep);
             }
             match signals.pending() {
-                Some(Asked::End(signal)) => break self.stop_command(signal)?,
+                Some(Asked::End(signal)) => break self.stop_command(signal, signals)?,
                 Some(Asked::Reload) => (self.reload)(&mut self.capture, &mut self.pipeline),
                 None => {}
             }
@@ -266,21 +266,25 @@ impl Run<'_> {
         }
     }
 
-    /// Ctrl-C reaches the command by itself; a SIGTERM is passed on. It gets a moment to end.
-    fn stop_command(&mut self, signal: i32) -> Result<Option<i32>, LoadError> {
+    /// Ctrl-C reaches the command by itself; a SIGTERM is passed on. It is waited for, unless it is said once more.
+    fn stop_command(&mut self, signal: i32, signals: &Signals) -> Result<Option<i32>, LoadError> {
         let Some(command) = &mut self.command else { return Ok(None) };
         if signal == Signal::SIGTERM as i32
             && let Ok(pid) = i32::try_from(command.pid)
         {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        let until = Instant::now() + COMMAND_GRACE;
+        let mut say_at = Some(Instant::now() + COMMAND_GRACE);
         loop {
             if let Some(code) = self.command.as_mut().and_then(Running::exit_code) {
                 return Ok(Some(code));
             }
-            if Instant::now() >= until {
+            if let Some(Asked::End(_)) = signals.pending() {
                 return Ok(Some(128 + signal));
+            }
+            if say_at.is_some_and(|at| Instant::now() >= at) {
+                say_at = None;
+                tracing::info!("the command has not ended yet: waiting for it (the same once more ends this)");
             }
             self.drain(false)?;
             std::thread::sleep(QUICK);

@@ -4,7 +4,7 @@ use crate::protocol::tls::open::{Format, Keyring, KeyringError, Psk};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
@@ -23,6 +23,8 @@ pub enum KeyFileError {
     Foreign { path: PathBuf, uid: u32, own: u32 },
     #[error("the key file {path} is a folder: name the file in it", path = .0.display())]
     Folder(PathBuf),
+    #[error("{path} is a device and no key file: name a file", path = .0.display())]
+    Device(PathBuf),
     #[error("the key file {path} has no key in it: give it one, or leave the setting out", path = .0.display())]
     Empty(PathBuf),
     #[error("{path} is too large for a key file", path = .0.display())]
@@ -63,6 +65,9 @@ pub fn load_with_doubles(path: &Path) -> Result<(Keyring, Vec<Doubled>), KeyFile
     if metadata.is_dir() {
         return Err(KeyFileError::Folder(path.to_path_buf()));
     }
+    if metadata.file_type().is_char_device() || metadata.file_type().is_block_device() {
+        return Err(KeyFileError::Device(path.to_path_buf()));
+    }
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(KeyFileError::Open(path.to_path_buf()));
     }
@@ -76,7 +81,10 @@ pub fn load_with_doubles(path: &Path) -> Result<(Keyring, Vec<Doubled>), KeyFile
     }
     nix::sys::prctl::set_dumpable(false).map_err(|errno| io(errno.into()))?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    io::Read::read_to_end(&mut { &file }, &mut bytes).map_err(io)?;
+    io::Read::read_to_end(&mut io::Read::take(&file, MOST_BYTES + 1), &mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(KeyFileError::TooLarge(path.to_path_buf()));
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::NotText(path.to_path_buf()))?;
     let hint = path.extension().and_then(|extension| extension.to_str()).and_then(Format::from_extension);
     let keys = Keyring::parse(text, hint).map_err(|error| KeyFileError::Malformed(path.to_path_buf(), error))?;

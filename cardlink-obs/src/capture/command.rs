@@ -2,7 +2,10 @@
 
 use super::host;
 use nix::{
-    sys::wait::{WaitPidFlag, WaitStatus, waitpid},
+    sys::{
+        signal::{SigSet, Signal},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::{Pid, Uid, User, pipe2, read, write},
 };
 use std::{
@@ -16,6 +19,9 @@ use std::{
     process::Command,
     thread,
 };
+
+/// Signals that the agent waits for on a descriptor, and has blocked for that: the command's are its own.
+const TAKEN: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// A started program that waits to be let go.
 #[derive(Debug)]
@@ -70,6 +76,7 @@ pub fn start(words: &[OsString], variables: &[(&str, String)]) -> Result<Started
     // other threads that hold locks at this time.
     unsafe {
         command.pre_exec(move || {
+            TAKEN.iter().copied().collect::<SigSet>().thread_unblock()?;
             if let Some((uid, gid, name)) = &identity {
                 nix::unistd::initgroups(name, nix::unistd::Gid::from_raw(*gid))?;
                 nix::unistd::setgid(nix::unistd::Gid::from_raw(*gid))?;

@@ -27,7 +27,12 @@ pub fn exists(pid: u32) -> bool {
 
 pub fn comm(pid: u32) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/comm")).ok()?;
-    Some(String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned())
+    Some(printable(text.strip_suffix(b"\n").unwrap_or(&text)))
+}
+
+/// A name that a program has chosen, without what would break a line or move a cursor.
+pub fn printable(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).replace(char::is_control, "\u{FFFD}")
 }
 
 /// The executable; the mark of one that was replaced or deleted is taken off.

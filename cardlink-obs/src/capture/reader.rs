@@ -353,7 +353,7 @@ fn address(family: u16, bytes: [u8; 16]) -> IpAddr {
 
 fn comm(payload: &[u8]) -> String {
     let end = payload.iter().position(|byte| *byte == 0).unwrap_or(payload.len());
-    String::from_utf8_lossy(payload.get(..end).unwrap_or_default()).into_owned()
+    super::host::printable(payload.get(..end).unwrap_or_default())
 }
 
 /// The `T` at the start of `bytes`.

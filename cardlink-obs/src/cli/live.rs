@@ -28,7 +28,12 @@ use crate::{
     words::counted,
 };
 use regex::Regex;
-use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A capture with everything that was asked for, and the command that was started.
 pub struct Live {
@@ -65,11 +70,19 @@ pub fn selectors(config: &Config) -> Selectors {
         pids: watch.pid.clone(),
         ports: watch.port.clone(),
         comms: watch.comm.iter().map(|comm| comm.chars().take(15).collect()).collect(),
-        exes: watch.exe.clone(),
+        exes: watch.exe.iter().map(|exe| in_full(exe)).collect(),
         cmdlines: watch.cmdline.iter().filter_map(|text| Regex::new(text).ok()).collect(),
         units: watch.unit.clone(),
         cgroups: watch.cgroup.clone(),
     }
+}
+
+/// A path of several parts in full, as the kernel has it; the name of a file alone stands for any of that name.
+fn in_full(exe: &Path) -> PathBuf {
+    if exe.is_absolute() || exe.components().count() < 2 {
+        return exe.to_owned();
+    }
+    std::fs::canonicalize(exe).or_else(|_| std::path::absolute(exe)).unwrap_or_else(|_| exe.to_owned())
 }
 
 /// How the kernel side is set up.

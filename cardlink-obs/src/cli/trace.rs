@@ -24,10 +24,12 @@ use crate::{
 use anstream::adapter::StripBytes;
 use clap::Args;
 use std::{
+    cell::RefCell,
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    rc::Rc,
     time::Duration,
 };
 
@@ -69,20 +71,19 @@ impl ShowArgs {
     /// The sink that was asked for, on standard output.
     pub fn sink(&self, clock: WallClock, names: Names) -> Box<dyn Sink> {
         if self.json {
-            Box::new(Json::new(io::BufWriter::new(io::stdout()), clock, names, self.filter()))
+            self.sink_to(io::BufWriter::new(io::stdout()), clock, names)
         } else {
-            Box::new(Text::new(out::stdout(), clock, names, self.filter()))
+            self.sink_to(out::stdout(), clock, names)
         }
     }
 
-    /// The same, into a file that only its owner can read.
-    fn sink_in(&self, path: &Path, clock: WallClock, names: Names) -> Result<Box<dyn Sink>, CliError> {
-        let file = file(path)?;
-        Ok(if self.json {
-            Box::new(Json::new(file, clock, names, self.filter()))
+    /// The same, to another output.
+    fn sink_to<'a>(&self, out: impl Write + 'a, clock: WallClock, names: Names) -> Box<dyn Sink + 'a> {
+        if self.json {
+            Box::new(Json::new(out, clock, names, self.filter()))
         } else {
-            Box::new(Text::new(Plain::new(file), clock, names, self.filter()))
-        })
+            Box::new(Text::new(out, clock, names, self.filter()))
+        }
     }
 
     /// What a running agent is asked for.
@@ -106,10 +107,58 @@ impl ShowArgs {
     }
 }
 
+impl TraceArgs {
+    /// Where it is shown.
+    fn out(&self) -> Result<Box<dyn Write>, CliError> {
+        Ok(match &self.output {
+            Some(path) if self.show.json => Box::new(file(path)?),
+            Some(path) => Box::new(Plain::new(file(path)?)),
+            None if self.show.json => Box::new(io::BufWriter::new(io::stdout())),
+            None => Box::new(out::stdout()),
+        })
+    }
+
+    fn output_name(&self) -> String {
+        self.output
+            .as_ref()
+            .map_or_else(|| String::from("standard output"), |path| format!("the output {}", path.display()))
+    }
+}
+
 fn file(path: &Path) -> Result<io::BufWriter<File>, CliError> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     let file = file.map_err(|error| CliError::File { what: format!("the output {}", path.display()), error })?;
     Ok(io::BufWriter::new(file))
+}
+
+/// Keeps the first error, other than that nobody reads any more: to be told in the end.
+struct Noted<W> {
+    out: W,
+    failed: Rc<RefCell<Option<io::Error>>>,
+}
+
+impl<W> Noted<W> {
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            if !matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted) {
+                self.failed.borrow_mut().get_or_insert(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl<W: Write> Write for Noted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.note(result)
+    }
 }
 
 /// Leaves out colours: a file is read by programs, too.
@@ -239,12 +288,7 @@ fn attached(args: &TraceArgs, client: Client, why: &str) -> Result<i32, CliError
     let (pid, path) = (client.pid(), client.path().display());
     let awaited = args.show.awaited();
     let said = format!("{why}following the agent {pid} at {path}, waiting for {awaited} (Ctrl-C ends)");
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) if args.show.json => Box::new(file(path)?),
-        Some(path) => Box::new(Plain::new(file(path)?)),
-        None if args.show.json => Box::new(io::BufWriter::new(io::stdout())),
-        None => Box::new(out::stdout()),
-    };
+    let mut out = args.out()?;
     let following = follow::begin(client, args.show.show())?;
     tracing::info!("{said}");
     following.until_stopped(&mut out, args.output.is_none())
@@ -253,15 +297,15 @@ fn attached(args: &TraceArgs, client: Client, why: &str) -> Result<i32, CliError
 /// With probes of its own.
 fn own(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
     let (config, words) = (&loaded.config, &args.command.command);
+    // Before anything is started.
+    let failed = Rc::new(RefCell::new(None));
+    let out = Noted { out: args.out()?, failed: Rc::clone(&failed) };
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
     let live = live::start(config, words, what)?;
     let names = live::names(config, args.clear_identities, live.vault.keyring().as_deref())?;
     let clock = WallClock::of_this_host();
-    let sink = match &args.output {
-        Some(path) => args.show.sink_in(path, clock, names)?,
-        None => args.show.sink(clock, names),
-    };
+    let sink = args.show.sink_to(out, clock, names);
     let on_output = args.output.is_none();
     let watched: Vec<String> = live.capture.watched().map(|(pid, name)| format!("{name}({pid})")).collect();
     if !watched.is_empty() {
@@ -278,12 +322,15 @@ fn own(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
         after_drain: Box::new(|_, _, _| {}),
         reload: Box::new(|_, _| {}),
         own: OwnConnections::default(),
-        unread: Box::new(move || on_output && out::reader_is_gone()),
+        unread: Box::new(|| failed.borrow().is_some() || (on_output && out::reader_is_gone())),
         waker: None,
     }
     .until_stopped(&live.signals)?;
     outcome.capture.leave();
-    Ok(outcome.command.unwrap_or(0))
+    match failed.take() {
+        Some(error) => Err(CliError::File { what: args.output_name(), error }),
+        None => Ok(outcome.command.unwrap_or(0)),
+    }
 }
 
 /// The first of them, and how many more there are.

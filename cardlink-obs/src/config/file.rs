@@ -7,11 +7,13 @@ use super::{
     nearest::nearest,
     settings::{self, SECTIONS, SETTINGS},
 };
+use nix::libc;
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 use toml_edit::{Document, Item, TableLike};
@@ -28,6 +30,8 @@ pub struct File {
     pub names_at: Option<usize>,
 }
 
+/// No configuration is as long.
+const MOST_BYTES: u64 = 1 << 20;
 /// Letters of an alias, at most.
 const LONGEST_ALIAS: usize = 64;
 
@@ -44,7 +48,15 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
         return Err(ConfigError::Writable(path.to_path_buf()));
     }
-    fs::read_to_string(path).map_err(io)
+    // Nothing that waits for a writer.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io)?;
+    let mut text = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut text).map_err(io)?;
+    if text.len() as u64 >= MOST_BYTES {
+        return Err(io(io::Error::other("it is too long to be a configuration")));
+    }
+    Ok(text)
 }
 
 /// Reads the text of a file; all that is wrong is told at once.

@@ -187,6 +187,10 @@ impl Element {
     fn accept(self, value: &Value) -> Result<Value, String> {
         match (self, value) {
             (Self::Number(least, most), _) => number(value, least, most),
+            // As a variable of a shell that is not set gives it: it would be in, or match, everything.
+            (Self::Text | Self::Regex, Value::String(text)) if text.trim().is_empty() => {
+                Err(String::from("must not be empty: leave it out instead"))
+            }
             (Self::Text, Value::String(_)) => Ok(value.clone()),
             (Self::Choice(words), Value::String(_)) => Kind::Choice(words).accept(value.clone()),
             (Self::Pair, Value::String(text)) if text.split_once('=').is_some_and(|(name, _)| !name.is_empty()) => {

@@ -50,12 +50,17 @@ impl Report {
                 "ready. Say who is to be looked at, with --pid, --port, --comm …"
             });
         }
-        let tls = self.targets.iter().any(|target| !target.listens.is_empty() || target.connections > 0);
-        let at = self.targets.iter().any(|target| !target.ttys.is_empty());
+        let mut seen = self.targets.iter().filter(|target| target.seen).peekable();
+        if seen.peek().is_none() {
+            return String::from("its system calls cannot be seen; see the marks ✗ above.");
+        }
+        let seen: Vec<&TargetReport> = seen.collect();
+        let tls = seen.iter().any(|target| !target.listens.is_empty() || target.connections > 0);
+        let at = seen.iter().any(|target| !target.ttys.is_empty());
         let probed = |target: &TargetReport| target.plaintext.iter().any(|probe| probe.verdict == LibraryVerdict::Ok);
         let contents = if self.targets.iter().any(probed) { "yes" } else { "with --psk-file" };
         let mut gets = Vec::new();
-        for interface in self.targets.iter().flat_map(|target| &target.interfaces) {
+        for interface in seen.iter().flat_map(|target| &target.interfaces) {
             let what = format!("{} yes", interface.gives);
             if !gets.contains(&what) {
                 gets.push(what);

@@ -42,6 +42,8 @@ pub struct TargetReport {
     /// Probes for plaintext that were tried out.
     pub plaintext: Vec<library::Finding>,
     pub findings: Vec<Finding>,
+    /// Its system calls can be seen.
+    pub seen: bool,
 }
 
 pub fn examine(pid: u32, plaintext: Vec<library::Finding>) -> TargetReport {
@@ -67,14 +69,16 @@ pub fn examine(pid: u32, plaintext: Vec<library::Finding>) -> TargetReport {
     let addresses: Vec<SocketAddr> = listens.iter().copied().chain(peers).collect();
     let interfaces = interfaces::of(&comm, &libraries, &addresses);
     findings.extend(interfaces.iter().map(|one| Finding::new(Mark::Good, format!("{}: {}", one.gives, one.source))));
-    if !listens.is_empty() || connections > 0 {
+    let seen = is_32_bit(pid) != Some(true);
+    if seen && (!listens.is_empty() || connections > 0) {
         findings.push(Finding::new(Mark::Good, "handshakes: from the wire, whatever the TLS library"));
         findings.extend(contents(&plaintext));
     }
-    if !ttys.is_empty() {
+    if seen && !ttys.is_empty() {
         findings.push(Finding::new(Mark::Good, "AT commands: from the tty's reads and writes"));
     }
     TargetReport {
+        seen,
         pid,
         comm,
         exe: host::exe(pid).map(|path| path.display().to_string()),

@@ -22,6 +22,14 @@ const MOST_BEGUN: usize = 256;
 /// Sockets that the C library asks by itself, whether there is anybody or not (nscd(8)).
 const ASKED_BY_LIBC: [&str; 2] = ["/var/run/nscd/socket", "/run/nscd/socket"];
 
+/// Ports at which the adb server looks for emulators on this host, from time to time (adb(1)).
+const EMULATORS: std::ops::RangeInclusive<u16> = 5554..=5585;
+
+/// Whether there is often nobody, and nobody minds.
+fn is_a_look(told: &ConnectFailed, address: SocketAddr) -> bool {
+    &*told.process.comm == "adb" && address.ip().is_loopback() && EMULATORS.contains(&address.port())
+}
+
 /// Why a `connect` failed; 0 stands for a program that did not wait for the answer.
 pub const fn reason(errno: i32) -> ConnectReason {
     match errno {
@@ -101,6 +109,9 @@ impl Connects {
                 return;
             }
         };
+        if is_a_look(&told, address) {
+            return;
+        }
         let number = told.connection.as_ref().map(|connection| connection.number);
         let (pid, last) = (told.process.pid, told.at);
         self.begun.retain(|one| Some(one.number) != number);

@@ -31,7 +31,8 @@ const FORKED_LOOK: u64 = 100_000_000;
 /// After so many looks a process is no longer looked at: the last one is some ten seconds after the first.
 const LOOKS: u32 = 12;
 
-const FUNCTIONS: [(&str, u64); 2] = [("setenv", test::SET), ("unsetenv", test::UNSET)];
+/// In the order in which they are probed: a test that is seen to begin must be seen to end.
+const FUNCTIONS: [(&str, u64); 2] = [("unsetenv", test::UNSET), ("setenv", test::SET)];
 
 /// The probes of all targets.
 #[derive(Default)]

@@ -10,8 +10,8 @@ use super::mask::FILLER;
 use crate::observation::AtResult;
 use crate::protocol::sms::{Message, SubmitScan};
 
-/// The longest command line; a longer one is none.
-const LINE_LIMIT: usize = 4096;
+/// The longest command line, with room for an extended APDU in hexadecimal digits (TS 27.007 §8.17); a longer one is none.
+const LINE_LIMIT: usize = 2 * 0x1_0000 + 4096;
 /// Answers that the modem may owe before they are no longer counted.
 const OUTSTANDING_LIMIT: u32 = 8;
 /// Stands for bytes that are neither command nor data; it begins neither.

@@ -197,3 +197,23 @@ fn reports_of_others_are_told_with_their_suites() {
         matches!(&out[2..], [Observation::TestSuite(suite)] if suite.suite == "Pin" && suite.duration.as_millis() == 500)
     );
 }
+
+/// Whoever comes in a tear-down has missed the word of that test, and of no other.
+#[test]
+fn from_a_tear_down_on() {
+    let found = played(&[
+        "+a.py::one (teardown)",
+        "-",
+        "+a.py::two (setup)",
+        "+a.py::two (call)",
+        ".",
+        "+a.py::two (teardown)",
+        "-",
+        "+a.py::three (setup)",
+        "+a.py::three (call)",
+        "F",
+        "+a.py::three (teardown)",
+        "-",
+    ]);
+    assert_eq!(found, ["two passed", "three failed", "one unknown"]);
+}

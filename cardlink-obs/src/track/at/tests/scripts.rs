@@ -438,3 +438,15 @@ fn settings_of_the_line_are_told_when_at_is_spoken() {
     bench.item(&Item::Closed { at: at(bench.now) });
     assert!(set(&mut bench, line(None, 2)).is_empty(), "another life, of which nothing is known");
 }
+
+/// As the extended APDU of a `AT+CSIM` may be: it has its answer, and so has what follows.
+#[test]
+fn a_very_long_command_is_one() {
+    let mut bench = Bench::new();
+    let long = format!("AT+CSIM=80000,\"{}\"\r", "A0".repeat(40_000));
+    bench
+        .write(long.as_bytes())
+        .read(300, b"\r\n+CME ERROR: 4\r\n")
+        .told(&["apdu SEARCH_BINARY 300 cme_error 40000/0", "AT+CSIM cme_4 300 first=300"]);
+    bench.write(b"AT+CGMI\r").read(100, b"\r\nQuectel\r\n\r\nOK\r\n").told(&["AT+CGMI ok 100 first=100 lines=1"]);
+}
