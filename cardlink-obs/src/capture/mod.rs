@@ -276,15 +276,24 @@ impl Capture {
         let mut count = 0;
         self.hand_on_made(handle);
         loop {
+            // Programs that nobody watches start all the time: that is nothing that happens.
+            let mut counts = 1;
             match self.next_step(handle) {
                 Step::Empty => break,
                 Step::Done => {}
                 Step::Pending(pending) => {
+                    let stranger = match &pending {
+                        Pending::Exec { stranger: true, pid, .. } => Some(*pid),
+                        _ => None,
+                    };
                     self.settle(pending)?;
+                    if stranger.is_some_and(|pid| self.targets.name(pid).is_none()) {
+                        counts = 0;
+                    }
                     self.hand_on_made(handle);
                 }
             }
-            count += 1;
+            count += counts;
         }
         if let Some(diagnostics) = &mut self.diagnostics {
             diagnostics.flush();

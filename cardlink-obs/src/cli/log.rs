@@ -19,7 +19,7 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct LevelArgs {
-    /// The new one: `debug` for all, `capture=debug` for one component; several are separated by commas. Without it
+    /// The new one: `debug` for all that has none of its own, `capture=debug` for one component; several are separated by commas. Without it
     /// nothing is changed.
     #[arg(value_name = "[COMPONENT=]LEVEL", value_parser = level)]
     level: Option<String>,

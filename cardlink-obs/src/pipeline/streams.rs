@@ -11,7 +11,7 @@ use crate::{
     stream::{Assembler, Direction, Ended, Entry, Item},
     track::{AtTracker, ConnectionTracker, Dialogues, Tap, Tapped},
 };
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 impl Pipeline {
     pub(super) fn opened(
@@ -180,6 +180,19 @@ pub(super) fn tapped(found: Vec<Tapped>, holder: Holder, stream: StreamId, event
     }
 }
 
+/// Ports that Linux gives to who asks and does not care which (`net.ipv4.ip_local_port_range`, as it is unless somebody sets it).
+const GIVEN: std::ops::RangeInclusive<u16> = 32_768..=60_999;
+
+/// Of a connection whose beginning was not seen: who has a port that was given to it has asked for the connection, where the other
+/// has one that it has chosen.
+fn role_by_ports(local: SocketAddr, peer: SocketAddr) -> Option<Role> {
+    match (GIVEN.contains(&local.port()), GIVEN.contains(&peer.port())) {
+        (true, false) => Some(Role::Client),
+        (false, true) => Some(Role::Server),
+        _ => None,
+    }
+}
+
 fn connection(
     number: u64,
     process: Arc<Process>,
@@ -194,7 +207,10 @@ fn connection(
         Origin::Connected => (Some(Role::Client), Some(at)),
     };
     let (local, peer) = match endpoint {
-        Some(Endpoint::Tcp { local, peer }) => (Some(PeerAddress::Ip(*local)), Some(PeerAddress::Ip(*peer))),
+        Some(Endpoint::Tcp { local, peer }) => {
+            role = role.or_else(|| role_by_ports(*local, *peer));
+            (Some(PeerAddress::Ip(*local)), Some(PeerAddress::Ip(*peer)))
+        }
         Some(Endpoint::Unix { path, named, own, peer }) => {
             // Who connects rarely has a name, who listens always.
             role = role.or(Some(if *named { Role::Server } else { Role::Client }));

@@ -297,7 +297,8 @@ impl<W: Write> Text<W> {
         }
         let arrow = match connection.role {
             Some(Role::Client) => "→",
-            _ => "←",
+            Some(Role::Server) => "←",
+            None => "↔",
         };
         let peer = connection.peer.as_ref().map_or_else(|| String::from("unknown peer"), ToString::to_string);
         let time = self.time(at);

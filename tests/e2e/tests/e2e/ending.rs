@@ -65,3 +65,47 @@ fn with_a_command() -> Result {
     assert!(took < wait::scaled(SECOND), "it took {took:?}");
     Ok(())
 }
+
+/// It has its signals as without the agent, and the time that it takes to end.
+#[test]
+fn a_command_has_its_signals() -> Result {
+    let place = Place::new()?;
+    let script = "trap 'sleep 2; exit 6' TERM; grep SigBlk /proc/self/status; while :; do sleep 0.1; done";
+    for words in ["trace", "run --listen 127.0.0.1:0"] {
+        let mut command = agent::command(&place)?;
+        command.args(words.split_whitespace()).args(["--", "sh", "-c", script]);
+        let mut program = Program::start(&mut command)?;
+        let blocked =
+            program.line("what is blocked", |line| line.strip_prefix("SigBlk:").map(|mask| mask.trim().to_owned()))?;
+        assert_eq!(u64::from_str_radix(&blocked, 16)?, 0, "{words}");
+        assert_eq!(program.stop(Signal::SIGTERM)?.code(), Some(6), "{words}");
+    }
+    let mut command = agent::command(&place)?;
+    command.args(["trace", "--", "sh", "-c", "trap '' TERM; echo ready; exec sleep 5"]);
+    let mut program = Program::start(&mut command)?;
+    program.line("that it is deaf", |line| (line == "ready").then_some(()))?;
+    program.signal(Signal::SIGTERM)?;
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(program.stop(Signal::SIGTERM)?.code(), Some(128 + Signal::SIGTERM as i32), "the same once more");
+    Ok(())
+}
+
+/// What cannot be written is told, and a command is not started for nothing.
+#[test]
+fn an_output_that_fails() -> Result {
+    let place = Place::new()?;
+    let mark = place.path("ran");
+    let run = format!("touch {}", mark.display());
+    let mut command = agent::command(&place)?;
+    command.args(["trace", "--output"]).arg(place.path("no/such")).args(["--", "sh", "-c", &run]);
+    assert_eq!(Program::start(&mut command)?.wait()?.code(), Some(74));
+    assert!(!mark.exists(), "the command ran");
+    for words in ["--json", "--all"] {
+        let mut command = agent::command(&place)?;
+        command.args(["trace", words, "--output", "/dev/full", "--", "sh", "-c", "true"]);
+        let mut program = Program::start(&mut command)?;
+        assert_eq!(program.wait()?.code(), Some(74), "{words}");
+        assert!(program.err().iter().any(|line| line.contains("No space left")), "{words}: {}", program.said());
+    }
+    Ok(())
+}
