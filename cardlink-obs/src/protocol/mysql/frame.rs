@@ -162,16 +162,20 @@ impl Frames {
         }
     }
 
-    /// So many bytes of a direction are not here. Whether it is still known where its packets begin.
-    pub fn hole(&mut self, sender: Sender, len: u64) -> bool {
+    /// So many bytes of a direction are not here. Whether it is still known where its packets begin. Where a packet ends with them, its
+    /// last byte is a piece, of which nothing is known but that it was there.
+    pub fn hole(&mut self, sender: Sender, len: u64, sink: &mut impl FnMut(&mut Self, Range<usize>, Piece)) -> bool {
         let lane = self.lane_mut(sender);
         if let Some(packet) = &mut lane.packet
             && packet.kind.is_some()
             && let Ok(short) = u32::try_from(len)
-            // The end of the packet has to be seen: it says when it was.
-            && short < packet.left
+            && short <= packet.left
         {
-            packet.skip(short);
+            let ends = short > 0 && short == packet.left;
+            packet.skip(short - u32::from(ends));
+            if ends {
+                self.split(sender, &[0], sink);
+            }
             return true;
         }
         if len > 0 {

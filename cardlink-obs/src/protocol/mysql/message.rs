@@ -8,6 +8,7 @@ use super::{
     wire::{Ending, command, status, u32_at},
 };
 use crate::protocol::sql::Sender;
+use std::ops::Range;
 
 /// Bytes of a text that are kept, with what stands before it.
 const MOST_TEXT: usize = 17_000;
@@ -107,12 +108,18 @@ impl<T: Copy> Messages<T> {
 
     /// Takes the next bytes of a direction; `first` is kept of the piece that a packet begins in.
     pub fn feed(&mut self, sender: Sender, first: T, bytes: &[u8], sink: &mut impl FnMut(Told<'_, T>)) {
+        self.take(sender, first, Ok(bytes), sink);
+    }
+
+    /// Takes bytes, or so many that are not here; whether it is known where packets begin.
+    fn take(&mut self, sender: Sender, first: T, what: Result<&[u8], u64>, sink: &mut impl FnMut(Told<'_, T>)) -> bool {
+        let bytes = what.unwrap_or_default();
         let Self { frames, client, server, rows, ready, secret } = self;
         let lane = match sender {
             Sender::Client => client,
             Sender::Server => server,
         };
-        frames.split(sender, bytes, &mut |frames, range, piece| {
+        let mut on = |frames: &mut Frames, range: Range<usize>, piece: Piece| {
             if frames.take_anew() {
                 *rows = Some(0);
                 sink(Told::FoundAgain);
@@ -130,6 +137,7 @@ impl<T: Copy> Messages<T> {
                 }
                 Piece::Body { kind, at, last } => {
                     let kept = read(kind);
+                    let end = at + range.len() as u64;
                     let bytes = bytes.get(range).unwrap_or_default();
                     if lane.body.len() as u64 == at && lane.body.len() < kept {
                         lane.body.extend(bytes.iter().take(kept - lane.body.len()));
@@ -137,7 +145,7 @@ impl<T: Copy> Messages<T> {
                     if !last {
                         return;
                     }
-                    let whole = at + bytes.len() as u64 == lane.body.len() as u64;
+                    let whole = end == lane.body.len() as u64;
                     let first = lane.first.take().unwrap_or(first);
                     // What ends the login is no result.
                     if *ready || kind != Kind::Ok {
@@ -157,12 +165,19 @@ impl<T: Copy> Messages<T> {
                     }
                 }
             }
-        });
+        };
+        match what {
+            Ok(bytes) => {
+                frames.split(sender, bytes, &mut on);
+                true
+            }
+            Err(missing) => frames.hole(sender, missing, &mut on),
+        }
     }
 
-    /// So many bytes are not here.
-    pub fn hole(&mut self, sender: Sender, len: u64) {
-        if !self.frames.hole(sender, len) {
+    /// So many bytes are not here; `first` as with [`Messages::feed`].
+    pub fn hole(&mut self, sender: Sender, first: T, len: u64, sink: &mut impl FnMut(Told<'_, T>)) {
+        if !self.take(sender, first, Err(len), sink) {
             let lane = match sender {
                 Sender::Client => &mut self.client,
                 Sender::Server => &mut self.server,

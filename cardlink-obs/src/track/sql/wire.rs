@@ -42,7 +42,7 @@ pub(super) trait Speech: fmt::Debug + Send {
     fn feed(&mut self, sender: Sender, bytes: &[u8], times: (Stamp, Stamp), out: &mut Vec<Observation>);
 
     /// So many bytes are not here.
-    fn hole(&mut self, sender: Sender, len: u64);
+    fn hole(&mut self, sender: Sender, len: u64, times: (Stamp, Stamp), out: &mut Vec<Observation>);
 
     fn tick(&mut self, now: Stamp, out: &mut Vec<Observation>);
 
@@ -140,9 +140,10 @@ impl<S: Speech> Dialogue for Wire<S> {
                 let sender = self.sender(direction);
                 self.speech.feed(sender, bytes, (call.start(direction), call.exit), out);
             }
-            Item::Hole(Hole { direction, len, .. }) => {
+            Item::Hole(Hole { direction, call, len, .. }) => {
                 self.lost_start |= !self.looked;
-                self.speech.hole(self.sender(direction), len);
+                let times = (call.start(direction), call.exit);
+                self.speech.hole(self.sender(direction), len, times, out);
             }
             Item::Eof(_) | Item::Error { direction: Direction::Read, .. } => self.peer_closed = true,
             Item::Tick { now } => self.speech.tick(now, out),

@@ -66,8 +66,9 @@ impl Speech for Mysql {
         self.messages.feed(sender, first, bytes, &mut |told| session.told(told, end, out));
     }
 
-    fn hole(&mut self, sender: Sender, len: u64) {
-        self.messages.hole(sender, len);
+    fn hole(&mut self, sender: Sender, len: u64, (first, end): (Stamp, Stamp), out: &mut Vec<Observation>) {
+        let session = &mut self.session;
+        self.messages.hole(sender, first, len, &mut |told| session.told(told, end, out));
     }
 
     fn tick(&mut self, now: Stamp, out: &mut Vec<Observation>) {

@@ -58,7 +58,7 @@ impl Speech for Postgres {
         self.messages.feed(sender, first, bytes, &mut |told| session.told(told, end, out));
     }
 
-    fn hole(&mut self, sender: Sender, len: u64) {
+    fn hole(&mut self, sender: Sender, len: u64, _times: (Stamp, Stamp), _out: &mut Vec<Observation>) {
         self.messages.hole(sender, len);
     }
 
