@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use cardlink_obs_common::{
-    Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SessionKey, SessionState, SqliteCall, StatementKey,
-    StatementState, StreamState, TargetInfo, ThreadState, SYSTEM_CALLS, ledger, tail,
+    Accounts, CallKey, CallStart, Comm, FdKey, FdRef, KernelLayout, SYSTEM_CALLS, SessionKey, SessionState, SqliteCall,
+    StatementKey, StatementState, StreamState, TargetInfo, ThreadState, ledger, tail,
 };
 
 /// Events on their way to the agent.

@@ -50,11 +50,15 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 /// The number of the call under way.
 #[inline(always)]
 fn number() -> u32 {
-    // SAFETY: the registers that the current task saved on entry; the verifier knows the type.
-    unsafe {
-        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-        *registers.add(NUMBER_REGISTER).cast::<u32>()
-    }
+    // SAFETY: a member of the saved registers.
+    unsafe { *registers().add(NUMBER_REGISTER).cast::<u32>() }
+}
+
+/// The registers that the current task saved on entry; the verifier knows their type.
+#[inline(always)]
+fn registers() -> *const u64 {
+    // SAFETY: of the current task.
+    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64 }
 }
 
 /// Whether the call under way is one of a 32-bit program's: its number and arguments mean something else.
@@ -82,21 +86,15 @@ pub fn restarted(result: i64) -> bool {
 /// Argument `N` of the call under way.
 #[inline(always)]
 pub fn argument<const N: usize>() -> u64 {
-    // SAFETY: the registers that the current task saved on entry; the verifier knows the type.
-    unsafe {
-        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-        *registers.add(ARGUMENT_REGISTERS[N])
-    }
+    // SAFETY: as above.
+    unsafe { *registers().add(ARGUMENT_REGISTERS[N]) }
 }
 
 /// The stack pointer of the program at the call under way.
 #[inline(always)]
 pub fn user_stack() -> u64 {
     // SAFETY: as above.
-    unsafe {
-        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-        *registers.add(STACK_REGISTER)
-    }
+    unsafe { *registers().add(STACK_REGISTER) }
 }
 
 /// Position of the stack pointer in `struct pt_regs`, in 8-byte words.

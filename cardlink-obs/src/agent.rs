@@ -211,7 +211,8 @@ impl Run<'_> {
         let Self { capture, pipeline, sinks, recorder, own, .. } = self;
         let mut observations = Vec::new();
         let count = capture.drain(&mut |event| {
-            if mem::take(&mut slept) {
+            // A drain without events ends with its own tick.
+            if mem::take(&mut slept) && !matches!(event, Event::Tick { .. }) {
                 pipeline.handle(&Event::Tick { now: event.at() }, &mut observations);
             }
             if let Some(recorder) = recorder {

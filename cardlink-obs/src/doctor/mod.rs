@@ -50,11 +50,10 @@ impl Report {
                 "ready. Say who is to be looked at, with --pid, --port, --comm …"
             });
         }
-        let mut seen = self.targets.iter().filter(|target| target.seen).peekable();
-        if seen.peek().is_none() {
+        let seen: Vec<&TargetReport> = self.targets.iter().filter(|target| target.seen).collect();
+        if seen.is_empty() {
             return String::from("its system calls cannot be seen; see the marks ✗ above.");
         }
-        let seen: Vec<&TargetReport> = seen.collect();
         let tls = seen.iter().any(|target| !target.listens.is_empty() || target.connections > 0);
         let at = seen.iter().any(|target| !target.ttys.is_empty());
         let probed = |target: &TargetReport| target.plaintext.iter().any(|probe| probe.verdict == LibraryVerdict::Ok);
