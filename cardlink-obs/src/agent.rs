@@ -1,7 +1,11 @@
 //! The loop that owns a run: events in, observations out, until it is told to stop.
 
 use crate::{
-    capture::{self, Capture, command::Running, loader::LoadError},
+    capture::{
+        self, Capture,
+        command::{Running, TAKEN},
+        loader::LoadError,
+    },
     client::OwnConnections,
     control::Waker,
     event::Event,
@@ -58,12 +62,7 @@ enum Asked {
 impl Signals {
     /// Must be called before any thread is started: threads inherit the mask.
     pub fn block(with_reload: bool) -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGINT);
-        set.add(Signal::SIGTERM);
-        if with_reload {
-            set.add(Signal::SIGHUP);
-        }
+        let set: SigSet = TAKEN.into_iter().filter(|signal| with_reload || *signal != Signal::SIGHUP).collect();
         set.thread_block()?;
         Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
     }

@@ -20,8 +20,8 @@ use std::{
     thread,
 };
 
-/// Signals that the agent waits for on a descriptor, and has blocked for that: the command's are its own.
-const TAKEN: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+/// Signals that the agent waits for on a descriptor, and has blocked for that: the command's are its own. SIGHUP only where it asks for a reload.
+pub const TAKEN: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// A started program that waits to be let go.
 #[derive(Debug)]
