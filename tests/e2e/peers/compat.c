@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 0))};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    getchar(); /* until it is watched */
     int s = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(s, (struct sockaddr *)&to, sizeof to))
         return 1;

@@ -73,8 +73,9 @@ fn called_by_the_gate_of_32_bit_programs() -> Result {
     let place = Place::new()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let program = compiled(&place, "compat", &[])?;
-    let mut agent = Agent::run(&place, "--comm compat")?;
     let mut peer = Program::start(Command::new(program).arg(listener.local_addr()?.port().to_string()))?;
+    let mut agent = Agent::run(&place, &format!("--pid {}", peer.pid()))?;
+    peer.tell("go")?;
     let mut came = String::new();
     listener.accept()?.0.read_to_string(&mut came)?;
     peer.success()?;
