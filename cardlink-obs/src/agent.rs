@@ -9,6 +9,7 @@ use crate::{
     client::OwnConnections,
     control::Waker,
     event::Event,
+    memory,
     observation::Observation,
     pipeline::Pipeline,
     sink::{Sink, recording::Recorder},
@@ -28,16 +29,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The drain timer: quick while many events come, slower when few or none do. Each wake-up costs the agent more than the
-/// events of a hundred sessions a second that wait for it.
+/// The drain timer: quick while many events come, slower when few or none do. Events that are handled together cost the
+/// agent a fraction of what each costs that it wakes up for. What cannot wait (a new program) wakes it at once.
 const QUICK: Duration = Duration::from_millis(10);
-const EASY: Duration = Duration::from_millis(25);
 const SLOW: Duration = Duration::from_millis(50);
 /// While nothing comes: the first event wakes the agent.
 const IDLE: Duration = Duration::from_secs(1);
-const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// So many events in one drain are many.
-const MANY: u64 = 64;
+const MANY: u64 = 256;
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What the loop waits for: the ring, and other things that only wake it.
@@ -168,8 +167,6 @@ impl Run<'_> {
             let quiet = last_event.elapsed();
             let wait = if drained >= MANY {
                 QUICK
-            } else if quiet < SLOW_AFTER {
-                EASY
             } else if quiet < IDLE_AFTER || self.capture.is_busy() {
                 SLOW
             } else if asleep {
@@ -177,6 +174,7 @@ impl Run<'_> {
             } else {
                 // What comes from now on wakes. What was on its way is drained after one more short wait.
                 asleep = self.capture.wake_at_next(true);
+                memory::give_back();
                 SLOW
             };
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);

@@ -12,6 +12,7 @@ pub mod event;
 pub mod health;
 pub mod keys;
 pub mod logging;
+pub mod memory;
 pub mod monitoring;
 pub mod observation;
 pub mod pipeline;

@@ -7,7 +7,7 @@ use std::{
 
 /// From the kernel to the user. A module may use those before it in the list, and itself.
 const ORDER: &[&[&str]] = &[
-    &["observation", "words"],
+    &["memory", "observation", "words"],
     &["event"],
     &["capture"],
     &["stream"],

@@ -32,8 +32,15 @@ pub fn cargo_home() -> Result<PathBuf> {
 }
 
 /// The cargo that runs this command (or the one on `PATH`).
+///
+/// It is not told of the package that this is: what some build scripts see of that would have them run once more.
 pub fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// Whether this process may install packages and load BPF programs.

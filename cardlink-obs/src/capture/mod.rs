@@ -28,6 +28,7 @@ mod usb_devices;
 
 use crate::{
     event::{Endpoint, Event, ProcessOrigin},
+    memory,
     observation::TraceParent,
 };
 use accounts::Account;
@@ -127,15 +128,6 @@ pub struct Capture {
     linger: u64,
 }
 
-/// The kernel's type information took tens of megabytes while it was read: the allocator is to give them back.
-fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: no preconditions.
-    unsafe {
-        nix::libc::malloc_trim(0);
-    }
-}
-
 /// Nanoseconds since boot, as the kernel side stamps its events.
 pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_BOOTTIME)
@@ -201,7 +193,8 @@ impl Capture {
         capture.kernel.attach(&[Family::Process])?;
         capture.look(now())?;
         capture.inside.settle(&mut capture.kernel, now());
-        give_back_memory();
+        // The kernel's type information took tens of megabytes while it was read.
+        memory::give_back();
         Ok(capture)
     }
 

@@ -1,6 +1,6 @@
 //! The set of watched processes, here and in the kernel side's map.
 
-use super::{host, loader::LoadError, selector::Selectors};
+use super::{host, loader::LoadError, selector::Selectors, sockets};
 use aya::maps::{HashMap as BpfHashMap, MapData};
 use cardlink_obs_common::{Comm, TargetInfo};
 use std::collections::{HashMap, HashSet};
@@ -20,9 +20,11 @@ pub struct Targets {
     _comms: BpfHashMap<MapData, Comm, u8>,
     names: HashMap<u32, String>,
     looks: u32,
+    /// Sockets that listened on wanted ports at the last look.
+    listeners: HashSet<u64>,
 }
 
-/// Every how many looks procfs is walked for those that no exec told of.
+/// Every how many looks procfs is walked for those that nothing else told of.
 const WALK_EVERY: u32 = 10;
 
 /// A name as the kernel keeps it: 15 bytes of it.
@@ -45,7 +47,7 @@ impl Targets {
         kernel: BpfHashMap<MapData, u32, TargetInfo>,
         comms: BpfHashMap<MapData, Comm, u8>,
     ) -> Self {
-        Self { selectors, kernel, _comms: comms, names: HashMap::new(), looks: 0 }
+        Self { selectors, kernel, _comms: comms, names: HashMap::new(), looks: 0, listeners: HashSet::new() }
     }
 
     pub fn selectors(&self) -> &Selectors {
@@ -96,8 +98,8 @@ impl Targets {
 
     /// Looks who matches now (with their descendants), and who is gone.
     ///
-    /// Whoever is gone is looked for every time. Who came is told by execs where programs are selected, so the whole of
-    /// procfs is walked every time only where ports are.
+    /// Whoever is gone is looked for every time. Who came is told by execs where programs are selected, and by sockets that
+    /// begin to listen where ports are: the whole of procfs is walked now and then only.
     pub fn look(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let gone: Vec<u32> = self.names.keys().filter(|pid| !host::exists(**pid)).copied().collect();
@@ -105,7 +107,7 @@ impl Targets {
             self.ended(pid);
             changes.push(Change::Went { pid });
         }
-        let walk = self.looks.is_multiple_of(WALK_EVERY) || !self.selectors.ports.is_empty();
+        let walk = self.has_new_listeners() || self.looks.is_multiple_of(WALK_EVERY);
         self.looks = self.looks.wrapping_add(1);
         if self.selectors.is_empty() || !walk {
             return changes;
@@ -133,6 +135,17 @@ impl Targets {
         }
         changes.extend(found.into_iter().map(|(pid, target)| Change::Came { pid, target }));
         changes
+    }
+
+    /// Whether somebody listens on a wanted port who did not at the last look.
+    fn has_new_listeners(&mut self) -> bool {
+        if self.selectors.ports.is_empty() {
+            return false;
+        }
+        let listeners = sockets::listeners(&self.selectors.ports, &host::pids());
+        let fresh = !listeners.is_subset(&self.listeners);
+        self.listeners = listeners;
+        fresh
     }
 }
 

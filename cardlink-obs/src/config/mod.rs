@@ -8,7 +8,7 @@ mod edit;
 mod error;
 mod file;
 pub mod kind;
-mod nearest;
+pub mod nearest;
 pub mod settings;
 #[cfg(test)]
 #[path = "config_tests.rs"]

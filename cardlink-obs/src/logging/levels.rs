@@ -1,6 +1,6 @@
 //! Levels by component, changed one by one.
 
-use crate::config::kind::Kind;
+use crate::config::{kind::Kind, nearest::nearest};
 
 /// The agent's own components: their names need no `cardlink_obs::` before them.
 const COMPONENTS: &[&str] = &[
@@ -16,6 +16,7 @@ const COMPONENTS: &[&str] = &[
     "health",
     "keys",
     "logging",
+    "memory",
     "monitoring",
     "observation",
     "pipeline",
@@ -35,6 +36,16 @@ pub fn changed(levels: &str, change: &str) -> Result<String, String> {
     let change: Vec<String> = parts(change).map(spelt).collect();
     if change.is_empty() {
         return Err(String::from("say a level: `debug`, or `capture=debug`"));
+    }
+    for part in &change {
+        // Other names are those of libraries.
+        let name = component(part);
+        if name.len() > 3
+            && !name.contains(':')
+            && let Some(meant) = nearest(name, COMPONENTS.iter().copied())
+        {
+            return Err(format!("`{name}` is no component: `{meant}` is one"));
+        }
     }
     // What is written after something of the same component replaces it, but for spans, which are not taken apart here.
     let plain = !levels.contains('[');
@@ -93,6 +104,9 @@ mod tests {
             let error = changed("info", wrong).expect_err("a refusal");
             assert!(error.contains("level"), "{wrong}: {error}");
         }
+        let error = changed("info", "captrue=debug").expect_err("a refusal");
+        assert_eq!(error, "`captrue` is no component: `capture` is one");
+        assert!(changed("info", "captrue::deep=debug,hyper_util=debug,axum=warn,rustls=info").is_ok());
     }
 
     #[test]

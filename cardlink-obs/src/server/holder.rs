@@ -17,8 +17,7 @@ pub(super) fn cannot_listen(address: SocketAddr, setting: &str, error: &io::Erro
 
 fn port_holder(port: u16) -> Option<(u32, String)> {
     let own = std::process::id();
-    let wanted: Vec<u64> =
-        sockets::of(own).listening.iter().filter(|(_, at)| at.port() == port).map(|(inode, _)| *inode).collect();
+    let wanted = sockets::listeners(&[port], &[own]);
     host::pids().into_iter().find_map(|pid| {
         let holds = host::descriptors(pid)
             .iter()

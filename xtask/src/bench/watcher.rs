@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -166,7 +166,21 @@ impl Tool {
             Self::Tcpdump => "tcpdump",
         }
     }
+
+    /// It alone. bpftrace looks for system calls in tracefs: where that is not mounted, it gets one that nobody else sees.
+    fn command(self) -> Command {
+        if self.program() != "bpftrace" || Path::new(TRACEFS).join("events").exists() {
+            return Command::new(self.program());
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c"]);
+        command.arg(format!("mount -t tracefs tracefs {TRACEFS} && exec \"$0\" \"$@\"")).arg(self.program());
+        command
+    }
 }
+
+/// Where programs look for tracefs.
+const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// A tool at work.
 #[derive(Debug)]
@@ -180,7 +194,7 @@ impl Watching {
     pub fn start(bench: &Bench, tool: Tool, server: &Server) -> Result<Self> {
         let pid = server.pid().to_string();
         let output = bench.dir.join("output");
-        let mut command = Command::new(tool.program());
+        let mut command = tool.command();
         match tool {
             Tool::Strace => {
                 command.args(["-f", "-e", "trace=network,read,write", "-o", "/dev/null", "-p", &pid]);

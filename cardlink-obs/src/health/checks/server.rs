@@ -33,7 +33,7 @@ impl Server {
     fn listening(&self) -> BTreeMap<String, BTreeSet<u16>> {
         let mut ports: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
         for (pid, target) in self.facts.watched() {
-            let listening = sockets::of(pid).listening;
+            let listening = sockets::listening(pid);
             let held = host::descriptors(pid).into_iter().filter_map(|(_, link)| host::socket_inode(&link));
             let of_target = ports.entry(target).or_default();
             of_target.extend(held.filter_map(|inode| listening.get(&inode)).map(std::net::SocketAddr::port));

@@ -15,6 +15,9 @@ use std::{
 /// A page is at most this much older than what it tells, unless it is a large one.
 const RENDER_EVERY: Duration = Duration::from_millis(250);
 const RENDER_ANYWAY: Duration = Duration::from_secs(5);
+/// A page that takes less than this is rendered when it is asked for, and waited for so long. A larger one is rendered in
+/// advance, and nobody waits for it.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// Of so many parts of the time, one is spent on rendering: a page of thousands of series is rendered less often.
 const RENDER_SHARE: u32 = 200;
 /// A format that nobody has asked for since so long is not rendered.
@@ -63,15 +66,29 @@ pub struct Page {
     slots: RwLock<[Slot; 2]>,
     news: Mutex<News>,
     came: Condvar,
+    rendered: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct News {
     /// Something was recorded since the last page.
     changed: bool,
+    /// Somebody would like a newer page.
+    asked: bool,
     /// The renderer sleeps until there are news.
     asleep: bool,
+    /// It takes so long that nobody is to wait for it.
+    large: bool,
+    /// How often it was rendered.
+    times: u64,
     stop: bool,
+}
+
+impl News {
+    /// Whether the renderer has a reason to begin.
+    fn is_due(&self) -> bool {
+        self.changed && (self.asked || self.large)
+    }
 }
 
 impl Page {
@@ -85,15 +102,15 @@ impl Page {
     }
 
     fn new(registry: Arc<Registry>) -> Self {
-        let (news, came) = (Mutex::default(), Condvar::new());
-        Self { registry, started: Instant::now(), slots: RwLock::default(), news, came }
+        let (slots, news) = (RwLock::default(), Mutex::default());
+        Self { registry, started: Instant::now(), slots, news, came: Condvar::new(), rendered: Condvar::new() }
     }
 
     /// Something was recorded since the last page.
     pub fn changed(&self) {
         let mut news = self.news();
         news.changed = true;
-        if news.asleep {
+        if news.asleep && news.is_due() {
             self.came.notify_one();
         }
     }
@@ -105,15 +122,39 @@ impl Page {
 
     /// The page in this format; it is rendered here when nobody has asked for this format lately.
     pub fn get(&self, format: Format) -> Rendered {
+        if let Some(rendered) = self.current(format)
+            && (rendered.at.elapsed() < RENDER_EVERY || !self.refresh())
         {
-            let slots = self.read();
-            let slot = &slots[format as usize];
-            slot.asked.store(self.now(), Ordering::Relaxed);
-            if let Some(rendered) = &slot.current {
-                return rendered.clone();
-            }
+            return rendered;
         }
-        self.render(format)
+        self.current(format).unwrap_or_else(|| self.render(format))
+    }
+
+    fn current(&self, format: Format) -> Option<Rendered> {
+        let slots = self.read();
+        let slot = &slots[format as usize];
+        slot.asked.store(self.now(), Ordering::Relaxed);
+        slot.current.clone()
+    }
+
+    /// Asks for a newer page, and waits a moment when it is a small one. Whether one has come.
+    fn refresh(&self) -> bool {
+        let mut news = self.news();
+        if !news.changed {
+            return false;
+        }
+        news.asked = true;
+        if !news.asleep {
+            return false;
+        }
+        self.came.notify_one();
+        if news.large {
+            return false;
+        }
+        let times = news.times;
+        let waited = self.rendered.wait_timeout_while(news, PATIENCE, |news| news.times == times && !news.stop);
+        let (news, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        news.times != times
     }
 
     /// The page as it was last rendered, in whatever format.
@@ -170,20 +211,24 @@ impl Page {
         }
     }
 
-    /// Renders whenever something changed, at most four times a second, and every five seconds in any case.
+    /// Renders what has changed when somebody asks for it, a large page whether somebody asks or not, at most four times a
+    /// second; and every five seconds in any case.
     fn keep_rendered(&self) {
         loop {
             let began = Instant::now();
             self.render_wanted();
             let took = began.elapsed();
+            let mut news = self.news();
+            news.large = took >= PATIENCE;
+            news.times += 1;
+            self.rendered.notify_all();
             let pause = (took * RENDER_SHARE).clamp(RENDER_EVERY, RENDER_ANYWAY);
-            let rested = self.came.wait_timeout_while(self.news(), pause, |news| !news.stop);
+            let rested = self.came.wait_timeout_while(news, pause, |news| !news.stop);
             let (mut news, _) = rested.unwrap_or_else(PoisonError::into_inner);
             news.asleep = true;
-            let woken = self.came.wait_timeout_while(news, RENDER_ANYWAY, |news| !news.stop && !news.changed);
+            let woken = self.came.wait_timeout_while(news, RENDER_ANYWAY, |news| !news.stop && !news.is_due());
             let (mut news, _) = woken.unwrap_or_else(PoisonError::into_inner);
-            news.asleep = false;
-            news.changed = false;
+            (news.asleep, news.changed, news.asked) = (false, false, false);
             if news.stop {
                 return;
             }
@@ -193,8 +238,40 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, Page, Registry};
-    use std::sync::Arc;
+    use super::{Format, Page, RENDER_EVERY, Registry};
+    use crate::sink::metrics::table;
+    use std::{sync::Arc, thread};
+
+    /// What was recorded is in the page that is asked for next, and nothing is rendered for nobody.
+    #[test]
+    fn a_page_is_rendered_for_who_asks() {
+        let registry = Arc::new(Registry::new());
+        let page = Page::start(Arc::clone(&registry)).expect("a thread starts");
+        let rests = || thread::sleep(RENDER_EVERY * 3 / 2);
+        for count in 1..4 {
+            rests();
+            let before = page.news().times;
+            registry.set(&table::OWN_STREAMS, &[], f64::from(count));
+            page.changed();
+            rests();
+            assert_eq!(page.news().times, before, "nobody has asked");
+            let wanted = format!("cardlink_obs_streams {count}\n");
+            // On a busy machine the renderer may come too late for the first who asks.
+            let told = (0..20).any(|_| {
+                let told = String::from_utf8_lossy(&page.get(Format::Classic).plain).contains(&wanted);
+                if !told {
+                    rests();
+                }
+                told
+            });
+            assert!(told, "{}", String::from_utf8_lossy(&page.get(Format::Classic).plain));
+        }
+        rests();
+        let before = page.news().times;
+        page.get(Format::Classic);
+        assert_eq!(page.news().times, before, "nothing has changed");
+        page.stop();
+    }
 
     #[test]
     fn a_format_is_rendered_when_it_is_asked_for() {

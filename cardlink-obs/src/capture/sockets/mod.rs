@@ -1,4 +1,6 @@
-//! TCP sockets as procfs lists them, in the network namespace of a given process.
+//! TCP sockets in the network namespace of a given process.
+
+mod listening;
 
 use super::host;
 use procfs::{net::TcpState, process::Process};
@@ -47,6 +49,14 @@ pub fn of(pid: u32) -> Sockets {
     sockets
 }
 
+/// Sockets that listen in the network namespace of `pid`, by inode.
+pub fn listening(pid: u32) -> HashMap<u64, SocketAddr> {
+    // The kernel answers for the namespace that asks.
+    let own = host::network_namespace(std::process::id());
+    let told = if own.is_some() && host::network_namespace(pid) == own { listening::here().ok() } else { None };
+    told.unwrap_or_else(|| of(pid).listening)
+}
+
 /// Inodes of all sockets that listen on one of the ports, in every network namespace that has a process.
 pub fn listeners(ports: &[u16], pids: &[u32]) -> HashSet<u64> {
     let mut seen = HashSet::new();
@@ -56,8 +66,7 @@ pub fn listeners(ports: &[u16], pids: &[u32]) -> HashSet<u64> {
         if !seen.insert(namespace) {
             continue;
         }
-        let sockets = of(*pid);
-        found.extend(sockets.listening.iter().filter(|(_, at)| ports.contains(&at.port())).map(|(inode, _)| *inode));
+        found.extend(listening(*pid).iter().filter(|(_, at)| ports.contains(&at.port())).map(|(inode, _)| *inode));
     }
     found
 }
