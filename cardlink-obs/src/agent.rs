@@ -29,14 +29,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The drain timer: quick while many events come, slower when few or none do. Events that are handled together cost the
-/// agent a fraction of what each costs that it wakes up for. What cannot wait (a new program) wakes it at once.
+/// The drain timer: quick while the ring fills, and soon when little happens and somebody may be looking on. Between these,
+/// events that are handled together cost the agent a fraction of what each costs that it wakes up for. What cannot wait (a
+/// new program) wakes it at once.
 const QUICK: Duration = Duration::from_millis(10);
-const SLOW: Duration = Duration::from_millis(50);
+const TOGETHER: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(50);
 /// While nothing comes: the first event wakes the agent.
 const IDLE: Duration = Duration::from_secs(1);
-/// So many events in one drain are many.
-const MANY: u64 = 256;
+/// From so many events in one drain on, more of them are handled together; from so many on, the ring fills.
+const SOME: u64 = 32;
+const MANY: u64 = 512;
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What the loop waits for: the ring, and other things that only wake it.
@@ -167,15 +170,17 @@ impl Run<'_> {
             let quiet = last_event.elapsed();
             let wait = if drained >= MANY {
                 QUICK
+            } else if drained >= SOME {
+                TOGETHER
             } else if quiet < IDLE_AFTER || self.capture.is_busy() {
-                SLOW
+                SOON
             } else if asleep {
                 IDLE
             } else {
                 // What comes from now on wakes. What was on its way is drained after one more short wait.
                 asleep = self.capture.wake_at_next(true);
                 memory::give_back();
-                SLOW
+                SOON
             };
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
             let mut came = [EpollEvent::empty(); 4];

@@ -453,6 +453,9 @@ pub enum ProgramNote<'a> {
     Said(Cow<'a, [u8]>),
     /// It ended, with this status, as `wait` has it.
     Ended(u32),
+    /// The phone that is meant when its arguments name none: `ANDROID_SERIAL` of its environment.
+    #[serde(borrow)]
+    Phone(Cow<'a, [u8]>),
 }
 
 /// Calls of SQLite. Objects are known by their addresses in the process, results by the codes of `sqlite3.h`.

@@ -7,11 +7,12 @@ dir=$(mktemp -d)
 agent=
 daemon=
 load=
-trap 'kill $agent $daemon $load 2>/dev/null; rm -rf "$dir"' EXIT
+scan=
+trap 'kill $agent $daemon $load $scan 2>/dev/null; rm -rf "$dir"' EXIT
 
 fail() {
     echo "usb: $1"
-    tail -n 40 "$dir/told" "$dir/agent" "$dir/daemon" 2>/dev/null
+    tail -n 40 "$dir/told" "$dir/agent" "$dir/daemon" "$dir/scan" 2>/dev/null
     exit 1
 }
 . "$here/waiting.sh"
@@ -23,7 +24,7 @@ order() { # carried out by the host
 
 modprobe -a xhci_pci ftdi_sio || fail "this kernel lacks a module"
 await 60 "a modem" test -c /dev/ttyUSB0
-"$CARDLINK_OBS_BIN" trace --json --all --comm pcscd --comm opensc-tool --comm at.sh --comm at-load.sh \
+"$CARDLINK_OBS_BIN" trace --json --all --comm pcscd --comm opensc-tool --comm python3 --comm pcsc_scan --comm at.sh --comm at-load.sh \
     >"$dir/told" 2>"$dir/agent" &
 agent=$!
 waits() { grep -q 'waiting for it' "$dir/told" "$dir/agent"; }
@@ -41,12 +42,23 @@ await 60 "a card in the reader" told '"event":"card_inserted"'
 for apdu in 00:A4:00:04:02:2F:E2 00:B0:00:00:0A 00:20:00:01:08:39:39:39:39:FF:FF:FF:FF 00:FF:00:00:00; do
     opensc-tool --reader 0 --card-driver default --send-apdu "$apdu" >"$dir/tool" 2>&1 || fail "opensc-tool: $(cat "$dir/tool")"
 done
+# The module of Debian belongs to Debian's Python, whatever other is first in the path.
+scard=/usr/bin/python3
+reader=$($scard -c 'from smartcard.System import readers; print(readers()[0])') || fail "pyscard sees no reader"
+$scard "$here/../e2e/peers/pcsc_client.py" "$reader" shared begin 00A40004022FE2 00B000000A end disconnect \
+    >"$dir/tool" 2>&1 && grep -q '^done' "$dir/tool" || fail "pyscard: $(cat "$dir/tool")"
 python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "the card lived something else"
 
 before=$(grep -c '"kind":"command"' /run/vm/modem.json)
 "$here/at.sh" /dev/ttyUSB0 || fail "the AT commands were not answered"
 python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/ttyUSB0 3 || fail "the modem lived something else"
 grep '"type":"at_command"' "$dir/told" | grep -qE '"device":"(usb|pci)-' || fail "the modem has no name of its own"
+
+# What a program that only looks sees, the agent tells as well.
+stdbuf --output=L pcsc_scan >"$dir/scan" 2>&1 &
+scan=$!
+scanned() { grep -q "$1" "$dir/scan"; }
+await 60 "that pcsc_scan sees the card" scanned 'Card inserted'
 
 # Pulled out under load.
 cp "$here/at-load.sh" "$dir/at-load.sh"
@@ -62,6 +74,8 @@ await 30 "that the modem is gone" told '"event":"disconnected","device_type":"mo
 known=$(seconds)
 order remove
 await 30 "that the card is out" told '"event":"card_removed"'
+await 30 "that pcsc_scan sees it, too" scanned 'Card removed'
+python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "pcsc_scan has asked the card for something"
 order 'device_del reader'
 await 30 "that the reader is gone" told '"event":"disconnected","device_type":"reader"'
 echo "usb: APDUs and AT commands were counted as they happened; the modem was gone after $((ended - began)) s, the agent knew within $((known - ended)) s"

@@ -27,7 +27,7 @@ mod unix;
 mod usb_devices;
 
 use crate::{
-    event::{Endpoint, Event, ProcessOrigin},
+    event::{Endpoint, Event, ProcessOrigin, ProgramNote},
     memory,
     observation::TraceParent,
 };
@@ -331,7 +331,16 @@ impl Capture {
                 if let Event::Opened { endpoint: Endpoint::Usb { reader: None, .. }, stream, .. } = &event {
                     let _ = self.policies.insert(stream.identity, policy::QUIET, 0);
                 }
+                let began = match &event {
+                    Event::Program { at, pid, note: ProgramNote::Began(_) } => Some((*at, *pid)),
+                    _ => None,
+                };
                 handle(event);
+                if let Some((at, pid)) = began
+                    && let Some(phone) = host::environment(pid).and_then(|all| host::variable(&all, "ANDROID_SERIAL"))
+                {
+                    handle(Event::Program { at, pid, note: ProgramNote::Phone(Cow::Owned(phone.into_bytes())) });
+                }
                 Step::Done
             }
             Ok(Record::Accepted { opened, peer }) => {

@@ -73,6 +73,7 @@ impl Pipeline {
             }
             ProgramNote::Said(errors) => self.adb_runs.said(pid, errors),
             ProgramNote::Ended(status) => self.adb_runs.ending(pid, *status),
+            ProgramNote::Phone(serial) => self.adb_runs.phone(pid, serial),
         }
     }
 

@@ -36,6 +36,7 @@ impl RunMask {
                 self.errors.remove(&pid);
                 ProgramNote::Ended(*status)
             }
+            ProgramNote::Phone(serial) => ProgramNote::Phone(Cow::Owned(names.mask_serial(serial))),
         }
     }
 }

@@ -18,6 +18,12 @@ impl Bench {
         self
     }
 
+    /// Its environment has this.
+    fn android_serial(&mut self, serial: &'static [u8]) -> &mut Self {
+        self.event(&Event::Program { at: self.now, pid: CLIENT, note: ProgramNote::Phone(Cow::Borrowed(serial)) });
+        self
+    }
+
     fn moves(&mut self, pid: u32, number: u64, write: bool, offset: u64, bytes: &[u8]) -> &mut Self {
         self.wait(1);
         self.event(&Event::Data(Data {
@@ -97,4 +103,24 @@ fn a_run_that_asked_nothing_counts_itself() {
     assert_eq!(told.duration(), Duration::from_millis(5), "from its fork on");
     let all = format!("{:?}", bench.out);
     assert!(!all.contains("hunter2") && !all.contains("ABC"), "{all}");
+}
+
+#[test]
+fn the_environment_names_the_phone_unless_an_option_does() {
+    for (arguments, expected) in [
+        (b"adb\0shell\0id\0".as_slice(), Some(b"FROM-ENV".as_slice())),
+        (b"adb\0-s\0OTHER\0shell\0id\0", Some(b"OTHER")),
+        (b"adb\0-sOTHER\0shell\0id\0", Some(b"OTHER")),
+        (b"adb\0-d\0shell\0id\0", None),
+        (b"adb\0-e\0shell\0id\0", None),
+        (b"adb\0-t\0007\0shell\0id\0", None),
+        (b"adb\0-P\0005038\0shell\0-e\0id\0", Some(b"FROM-ENV")),
+    ] {
+        let mut bench = Bench::new(PipelineSettings::default());
+        bench.adb(arguments).android_serial(b"FROM-ENV").ends(1 << 8);
+        let runs = bench.runs();
+        let [run] = runs.as_slice() else { panic!("{runs:?}") };
+        let wanted = expected.map(|serial| crate::track::adb::phone(serial.to_vec()));
+        assert_eq!(run.device.as_deref(), wanted.as_ref(), "{:?}", String::from_utf8_lossy(arguments));
+    }
 }

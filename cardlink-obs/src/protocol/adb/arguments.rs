@@ -21,6 +21,7 @@ pub struct Arguments {
     pub operation: &'static str,
     /// The device that it names (`-s`); not for output.
     pub serial: Option<Vec<u8>>,
+    chosen: bool,
 }
 
 /// What runs of adb are called: a closed list, for labels. Where a request to the adb server is called the same it does the same.
@@ -101,9 +102,14 @@ const SERVERS: &[&[u8]] = &[b"server", b"nodaemon", b"fork-server"];
 /// Options before the command that have a value; it may be joined to those of one letter.
 const WITH_VALUE: &[&[u8]] = &[b"-s", b"-t", b"-H", b"-P", b"-L", b"-p", b"--one-device", b"--reply-fd"];
 
+/// Of the options before the command, those that choose a phone: with one of them the environment does not count.
+const CHOOSING: &[&[u8]] = &[b"-s", b"-t", b"-d", b"-e", b"--one-device"];
+
 /// Where the words of a command line lead.
 struct Parts<'a> {
     serial: Option<&'a [u8]>,
+    /// Which phone is meant was said, by whatever option.
+    chosen: bool,
     /// `wait-for-…`, of which the first stands here.
     waits: bool,
     command: Option<&'a [u8]>,
@@ -111,7 +117,7 @@ struct Parts<'a> {
 
 /// The arguments of a process, each with a zero behind it, the name of the program first.
 fn parts(arguments: &[u8]) -> Parts<'_> {
-    let mut found = Parts { serial: None, waits: false, command: None };
+    let mut found = Parts { serial: None, chosen: false, waits: false, command: None };
     let mut words = arguments.strip_suffix(b"\0").unwrap_or(arguments).split(|byte| *byte == 0).skip(1);
     while let Some(word) = words.next() {
         if matches!(word, b"-h" | b"--help" | b"--version") || !word.starts_with(b"-") {
@@ -123,6 +129,7 @@ fn parts(arguments: &[u8]) -> Parts<'_> {
             found.command = Some(word);
             break;
         }
+        found.chosen |= CHOOSING.iter().any(|option| word.starts_with(option));
         let option = word.get(..2).filter(|_| !word.starts_with(b"--")).unwrap_or(word);
         if !WITH_VALUE.contains(&option) {
             continue;
@@ -146,7 +153,12 @@ impl Arguments {
             None if parts.waits => command::WAIT_FOR,
             None => command::OTHER,
         };
-        Some(Self { operation, serial: parts.serial.map(<[u8]>::to_vec) })
+        Some(Self { operation, serial: parts.serial.map(<[u8]>::to_vec), chosen: parts.chosen })
+    }
+
+    /// `serial`, when it is one and the arguments choose no phone themselves.
+    pub fn or_serial(&self, serial: &[u8]) -> Option<Vec<u8>> {
+        (!self.chosen && !serial.is_empty() && serial.len() <= MOST_SERIAL).then(|| serial.to_vec())
     }
 
     /// The same with nothing that could be a secret: the command, when it is a known one, and the serial number as `mask` has
@@ -161,6 +173,9 @@ impl Arguments {
             kept.extend_from_slice(b"-s\0");
             kept.extend_from_slice(&masked);
             kept.push(0);
+        } else if parts.chosen {
+            // By an option that has no number to tell: which one does not matter.
+            kept.extend_from_slice(b"-d\0");
         }
         let command = match parts.command {
             Some(command) if SERVERS.contains(&command) => Some("server"),

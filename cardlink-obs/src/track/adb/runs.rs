@@ -85,6 +85,15 @@ impl Runs {
         self.running.insert(pid, run);
     }
 
+    /// Its environment names this phone, which is meant unless the arguments say otherwise.
+    pub fn phone(&mut self, pid: u32, serial: &[u8]) {
+        if let Some(run) = self.running.get_mut(&pid)
+            && let Some(serial) = run.arguments.or_serial(serial)
+        {
+            run.device = Some(Arc::new(phone(serial)));
+        }
+    }
+
     /// It wrote this to its standard error.
     pub fn said(&mut self, pid: u32, errors: &[u8]) {
         if let Some(run) = self.running.get_mut(&pid) {

@@ -51,29 +51,42 @@ fn what_fails_before_it_reaches_a_server() -> Result {
         let output = alone(&place)?.args(&nowhere).args(words).output()?;
         assert_eq!(output.status.code(), Some(exit), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let expected = ["devices no_server", "other usage", "push usage", "shell no_server", "version ok"];
-    let page = agent.until("five runs", |page| {
+    // The phone is named by the environment.
+    let output = alone(&place)?.args(&nowhere).arg("get-state").env("ANDROID_SERIAL", "LABSERIAL62342108").output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let expected =
+        ["devices no_server", "get_state no_server", "other usage", "push usage", "shell no_server", "version ok"];
+    let page = agent.until("six runs", |page| {
         let all = operations(page);
         let told = all.iter().filter(|(what, count)| **count > 0 && !what.starts_with("help"));
         told.map(|(what, count)| (what.as_str(), *count)).eq(expected.map(|what| (what, 1)))
     });
     let page = page.map_err(|error| error.context(format!("{:?}", agent.page().map(|page| operations(&page)))))?;
     let help = page.count("cardlink_adb_operations_total", &[("operation", "help")]);
-    assert_eq!(page.count("cardlink_adb_operation_duration_seconds_count", &[]), 5 + help);
-    assert_eq!(page.count("cardlink_device_errors_total", &[("error_type", "no_server")]), 2);
-    let shell = page.series("cardlink_adb_operations_total", &[("operation", "shell"), ("result", "no_server")]).next();
-    assert!(shell.is_some_and(|one| one.label("device").starts_with("phone (")), "the device that was named");
+    assert_eq!(page.count("cardlink_adb_operation_duration_seconds_count", &[]), 6 + help);
+    assert_eq!(page.count("cardlink_device_errors_total", &[("error_type", "no_server")]), 3);
+    for operation in ["shell", "get_state"] {
+        let labels = [("operation", operation), ("result", "no_server")];
+        let told = page.series("cardlink_adb_operations_total", &labels).next();
+        assert!(
+            told.is_some_and(|one| one.label("device").starts_with("phone (")),
+            "{operation}: the phone that was named"
+        );
+    }
     let page = agent.text()?;
     agent.stop()?;
     let recording = std::fs::read(place.path("recording"))?;
-    for secret in ["hunter2", "48151623"] {
+    for secret in ["hunter2", "48151623", "62342108"] {
         assert!(!page.contains(secret));
         assert!(!recording.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is recorded");
     }
     let told = replayed(&place, &place.path("recording"))?;
     let again = runs(&told).into_iter().filter(|one| text(one, "operation") != "help");
     let again: Vec<String> = again.map(|one| format!("{} {}", text(one, "operation"), text(one, "result"))).collect();
-    assert_eq!(again, ["shell no_server", "devices no_server", "push usage", "other usage", "version ok"]);
+    assert_eq!(
+        again,
+        ["shell no_server", "devices no_server", "push usage", "other usage", "version ok", "get_state no_server"]
+    );
     Ok(())
 }
 
