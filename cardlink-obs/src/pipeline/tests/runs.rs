@@ -113,8 +113,8 @@ fn the_environment_names_the_phone_unless_an_option_does() {
         (b"adb\0-sOTHER\0shell\0id\0", Some(b"OTHER")),
         (b"adb\0-d\0shell\0id\0", None),
         (b"adb\0-e\0shell\0id\0", None),
-        (b"adb\0-t\0007\0shell\0id\0", None),
-        (b"adb\0-P\0005038\0shell\0-e\0id\0", Some(b"FROM-ENV")),
+        (b"adb\0-t\x007\0shell\0id\0", None),
+        (b"adb\0-P\x005038\0shell\0-e\0id\0", Some(b"FROM-ENV")),
     ] {
         let mut bench = Bench::new(PipelineSettings::default());
         bench.adb(arguments).android_serial(b"FROM-ENV").ends(1 << 8);

@@ -70,6 +70,7 @@ pub struct Page {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own that is so or not")]
 struct News {
     /// Something was recorded since the last page.
     changed: bool,
