@@ -100,6 +100,9 @@ inside() {
     socket=/run/cardlink-obs/control.sock
     [ "$(stat -c %a:%U:%G "$socket")" = 660:root:cardlink-obs ] || fail "$socket is $(stat -c %a:%U:%G "$socket")"
     cards 3
+    # 15 is NETLINK_KOBJECT_UEVENT: the kernel's news of devices reach the agent.
+    awk -v pid="$main" '$2 == 15 && $3 == pid { found = 1 } END { exit !found }' /proc/net/netlink ||
+        fail "it does not hear of devices: $(cat /proc/net/netlink)"
     await "page with 3 handshakes" counted 3
     setpriv --reuid=65534 --regid=cardlink-obs --clear-groups cardlink-obs status --control "$socket" >"$here/status" ||
         fail "a member of the group cannot look at the agent"
