@@ -37,9 +37,9 @@ const TOGETHER: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_millis(50);
 /// While nothing comes: the first event wakes the agent.
 const IDLE: Duration = Duration::from_secs(1);
-/// From so many events in one drain on, more of them are handled together; from so many on, the ring fills.
-const SOME: u64 = 32;
-const MANY: u64 = 512;
+/// From so many events a second on, more of them are handled together; from so many on, the ring fills.
+const SOME: u64 = 500;
+const MANY: u64 = 20_000;
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What the loop waits for: the ring, and other things that only wake it.
@@ -140,12 +140,14 @@ impl Run<'_> {
         for other in others.into_iter().flatten() {
             epoll.add(other, EpollEvent::new(EpollFlags::EPOLLIN, OTHER)).map_err(io_error)?;
         }
-        let mut last_event = Instant::now();
-        let (mut asleep, mut slept) = (false, false);
+        let (mut last_event, mut last_drain) = (Instant::now(), Instant::now());
+        let (mut asleep, mut slept, mut tidy) = (false, false, false);
         let code = loop {
             let drained = self.drain(slept)?;
+            let pace = per_second(drained, mem::replace(&mut last_drain, Instant::now()).elapsed());
             if drained > 0 {
                 last_event = Instant::now();
+                tidy = false;
                 self.rouse(&mut asleep);
             }
             match signals.pending() {
@@ -168,9 +170,9 @@ impl Run<'_> {
                 tracing::warn!("all watched processes have ended: the metrics stay, but nothing new will come");
             }
             let quiet = last_event.elapsed();
-            let wait = if drained >= MANY {
+            let wait = if pace >= MANY {
                 QUICK
-            } else if drained >= SOME {
+            } else if pace >= SOME {
                 TOGETHER
             } else if quiet < IDLE_AFTER || self.capture.is_busy() {
                 SOON
@@ -179,7 +181,9 @@ impl Run<'_> {
             } else {
                 // What comes from now on wakes. What was on its way is drained after one more short wait.
                 asleep = self.capture.wake_at_next(true);
-                memory::give_back();
+                if !mem::replace(&mut tidy, true) {
+                    memory::give_back();
+                }
                 SOON
             };
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
@@ -293,6 +297,10 @@ impl Run<'_> {
             std::thread::sleep(QUICK);
         }
     }
+}
+
+fn per_second(events: u64, time: Duration) -> u64 {
+    events.saturating_mul(1000) / u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Passes observations to every sink.

@@ -55,6 +55,7 @@ python3 "$here/compare_modem.py" "$dir/told" /run/vm/modem.json "$before" /dev/t
 grep '"type":"at_command"' "$dir/told" | grep -qE '"device":"(usb|pci)-' || fail "the modem has no name of its own"
 
 # What a program that only looks sees, the agent tells as well.
+before=$(grep -c '"kind":"apdu"' /run/vm/card.json)
 stdbuf --output=L pcsc_scan >"$dir/scan" 2>&1 &
 scan=$!
 scanned() { grep -q "$1" "$dir/scan"; }
@@ -75,7 +76,7 @@ known=$(seconds)
 order remove
 await 30 "that the card is out" told '"event":"card_removed"'
 await 30 "that pcsc_scan sees it, too" scanned 'Card removed'
-python3 "$here/compare_card.py" "$dir/told" /run/vm/card.json || fail "pcsc_scan has asked the card for something"
+[ "$(grep -c '"kind":"apdu"' /run/vm/card.json)" -eq "$before" ] || fail "somebody has asked the card for something"
 order 'device_del reader'
 await 30 "that the reader is gone" told '"event":"disconnected","device_type":"reader"'
 echo "usb: APDUs and AT commands were counted as they happened; the modem was gone after $((ended - began)) s, the agent knew within $((known - ended)) s"

@@ -22,10 +22,15 @@ pub struct Targets {
     looks: u32,
     /// Sockets that listened on wanted ports at the last look.
     listeners: HashSet<u64>,
+    /// So many times procfs is walked for those that are new among them.
+    walks: u8,
 }
 
 /// Every how many looks procfs is walked for those that nothing else told of.
 const WALK_EVERY: u32 = 10;
+
+/// How often it is walked for a socket that begins to listen: whoever holds it may be about to hand it on, or to match.
+const WALKS: u8 = 3;
 
 /// A name as the kernel keeps it: 15 bytes of it.
 fn kernel_name(name: &str) -> Comm {
@@ -47,7 +52,7 @@ impl Targets {
         kernel: BpfHashMap<MapData, u32, TargetInfo>,
         comms: BpfHashMap<MapData, Comm, u8>,
     ) -> Self {
-        Self { selectors, kernel, _comms: comms, names: HashMap::new(), looks: 0, listeners: HashSet::new() }
+        Self { selectors, kernel, _comms: comms, names: HashMap::new(), looks: 0, listeners: HashSet::new(), walks: 0 }
     }
 
     pub fn selectors(&self) -> &Selectors {
@@ -137,15 +142,19 @@ impl Targets {
         changes
     }
 
-    /// Whether somebody listens on a wanted port who did not at the last look.
+    /// Whether somebody listens on a wanted port who did not a moment ago.
     fn has_new_listeners(&mut self) -> bool {
         if self.selectors.ports.is_empty() {
             return false;
         }
         let listeners = sockets::listeners(&self.selectors.ports, &host::pids());
-        let fresh = !listeners.is_subset(&self.listeners);
+        if !listeners.is_subset(&self.listeners) {
+            self.walks = WALKS;
+        }
         self.listeners = listeners;
-        fresh
+        let walks = self.walks > 0;
+        self.walks = self.walks.saturating_sub(1);
+        walks
     }
 }
 

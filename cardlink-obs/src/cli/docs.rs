@@ -73,7 +73,8 @@ const METRICS_HEAD: &str = "\
 # Metrics
 
 `cardlink-obs run` serves these at `/metrics`, in the Prometheus text format (gzip when the scraper accepts it). The page is
-rendered beside the requests, at most four times a second: a scrape never waits.
+rendered beside the requests, at most four times a second: what is small when it is asked for, what is large in advance. A
+scrape never waits for what is measured.
 A scraper that prefers OpenMetrics (`Accept: application/openmetrics-text; version=1.0.0`, as Prometheus does) gets that. The
 series are the same but for the bounds of buckets, which are written as floats there: `le=\"1.0\"` instead of `le=\"1\"`.
 `cardlink_obs_page_timestamp_seconds` tells its age.

@@ -81,7 +81,12 @@ pub const KINDS: &[CheckKind] = &[
         built_in: true,
         about: "The metrics page is rendered, and the certificate that it is served with is valid.",
         options: &[
-            option("oldest", Kind::Time(1000, u64::MAX), "30s", "A page older than this makes it unhealthy."),
+            option(
+                "oldest",
+                Kind::Time(1000, u64::MAX),
+                "30s",
+                "A page older than this makes it unhealthy; one that nobody asks for may be ten seconds old.",
+            ),
             option("certificate_days", Kind::Number(0, 3650), "14", "Days of validity below which it is degraded."),
         ],
     },

@@ -41,7 +41,8 @@ pub fn changed(levels: &str, change: &str) -> Result<String, String> {
         // Other names are those of libraries.
         let name = component(part);
         if name.len() > 3
-            && !name.contains(':')
+            && !name.contains([':', '['])
+            && !COMPONENTS.contains(&name)
             && let Some(meant) = nearest(name, COMPONENTS.iter().copied())
         {
             return Err(format!("`{name}` is no component: `{meant}` is one"));

@@ -58,6 +58,7 @@ fn collect(socket: &Socket, found: &mut HashMap<u64, SocketAddr>) -> io::Result<
                     let id = &one.header.socket_id;
                     found.insert(one.header.inode.into(), SocketAddr::new(id.source_address, id.source_port));
                 }
+                NetlinkPayload::Done(done) if done.code < 0 => return Err(io::Error::from_raw_os_error(-done.code)),
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}

@@ -114,6 +114,7 @@ fn the_environment_names_the_phone_unless_an_option_does() {
         (b"adb\0-d\0shell\0id\0", None),
         (b"adb\0-e\0shell\0id\0", None),
         (b"adb\0-t\x007\0shell\0id\0", None),
+        (b"adb\0devices\0", None),
         (b"adb\0-P\x005038\0shell\0-e\0id\0", Some(b"FROM-ENV")),
     ] {
         let mut bench = Bench::new(PipelineSettings::default());

@@ -96,6 +96,24 @@ const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "keygen"),
 ];
 
+/// Those that are not for a phone, or for another than options and environment name.
+const FOR_NO_PHONE: &[&str] = &[
+    "devices",
+    "track_devices",
+    "connect",
+    "disconnect",
+    "pair",
+    "start_server",
+    "kill",
+    "server_status",
+    "mdns",
+    command::HOST_FEATURES,
+    command::VERSION,
+    command::OTHER,
+    "help",
+    "keygen",
+];
+
 /// Commands that make the process a server, which runs until it is ended.
 const SERVERS: &[&[u8]] = &[b"server", b"nodaemon", b"fork-server"];
 
@@ -158,7 +176,8 @@ impl Arguments {
 
     /// `serial`, when it is one and the arguments choose no phone themselves.
     pub fn or_serial(&self, serial: &[u8]) -> Option<Vec<u8>> {
-        (!self.chosen && !serial.is_empty() && serial.len() <= MOST_SERIAL).then(|| serial.to_vec())
+        let meant = !self.chosen && !FOR_NO_PHONE.contains(&self.operation);
+        (meant && !serial.is_empty() && serial.len() <= MOST_SERIAL).then(|| serial.to_vec())
     }
 
     /// The same with nothing that could be a secret: the command, when it is a known one, and the serial number as `mask` has

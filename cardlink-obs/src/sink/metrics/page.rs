@@ -15,9 +15,11 @@ use std::{
 /// A page is at most this much older than what it tells, unless it is a large one.
 const RENDER_EVERY: Duration = Duration::from_millis(250);
 const RENDER_ANYWAY: Duration = Duration::from_secs(5);
-/// A page that takes less than this is rendered when it is asked for, and waited for so long. A larger one is rendered in
-/// advance, and nobody waits for it.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// A page that takes less than this is rendered when it is asked for. A larger one is rendered in advance, and nobody waits
+/// for it.
+const SMALL: Duration = Duration::from_millis(5);
+/// How long a small page is waited for at most, on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(25);
 /// Of so many parts of the time, one is spent on rendering: a page of thousands of series is rendered less often.
 const RENDER_SHARE: u32 = 200;
 /// A format that nobody has asked for since so long is not rendered.
@@ -76,13 +78,23 @@ struct News {
     changed: bool,
     /// Somebody would like a newer page.
     asked: bool,
-    /// The renderer sleeps until there are news.
-    asleep: bool,
-    /// It takes so long that nobody is to wait for it.
+    renderer: Renderer,
+    /// The page takes so long that nobody is to wait for it.
     large: bool,
     /// How often it was rendered.
     times: u64,
     stop: bool,
+}
+
+/// What the renderer does.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Renderer {
+    #[default]
+    Renders,
+    /// After a page it does nothing for a while, whoever asks.
+    Rests,
+    /// Until there are news.
+    Sleeps,
 }
 
 impl News {
@@ -111,7 +123,7 @@ impl Page {
     pub fn changed(&self) {
         let mut news = self.news();
         news.changed = true;
-        if news.asleep && news.is_due() {
+        if news.renderer == Renderer::Sleeps && news.is_due() {
             self.came.notify_one();
         }
     }
@@ -141,15 +153,14 @@ impl Page {
     /// Asks for a newer page, and waits a moment when it is a small one. Whether one has come.
     fn refresh(&self) -> bool {
         let mut news = self.news();
-        if !news.changed {
+        if !news.changed && news.renderer != Renderer::Renders {
             return false;
         }
         news.asked = true;
-        if !news.asleep {
-            return false;
+        if news.renderer == Renderer::Sleeps {
+            self.came.notify_one();
         }
-        self.came.notify_one();
-        if news.large {
+        if news.large || news.renderer == Renderer::Rests {
             return false;
         }
         let times = news.times;
@@ -220,16 +231,17 @@ impl Page {
             self.render_wanted();
             let took = began.elapsed();
             let mut news = self.news();
-            news.large = took >= PATIENCE;
+            news.large = took >= SMALL;
+            news.renderer = Renderer::Rests;
             news.times += 1;
             self.rendered.notify_all();
             let pause = (took * RENDER_SHARE).clamp(RENDER_EVERY, RENDER_ANYWAY);
             let rested = self.came.wait_timeout_while(news, pause, |news| !news.stop);
             let (mut news, _) = rested.unwrap_or_else(PoisonError::into_inner);
-            news.asleep = true;
+            news.renderer = Renderer::Sleeps;
             let woken = self.came.wait_timeout_while(news, RENDER_ANYWAY, |news| !news.stop && !news.is_due());
             let (mut news, _) = woken.unwrap_or_else(PoisonError::into_inner);
-            (news.asleep, news.changed, news.asked) = (false, false, false);
+            (news.renderer, news.changed, news.asked) = (Renderer::Renders, false, false);
             if news.stop {
                 return;
             }
@@ -255,7 +267,8 @@ mod tests {
             registry.set(&table::OWN_STREAMS, &[], f64::from(count));
             page.changed();
             rests();
-            assert_eq!(page.news().times, before, "nobody has asked");
+            // On a busy machine even this page may have taken long.
+            assert!(page.news().large || page.news().times == before, "nobody has asked");
             let wanted = format!("cardlink_obs_streams {count}\n");
             // On a busy machine the renderer may come too late for the first who asks.
             let told = (0..20).any(|_| {
