@@ -97,7 +97,11 @@ fn a_log_file() -> Result {
         ensure!(program.ended()?.is_none(), "the agent ended:{}", program.said());
         Ok(get(address, "/metrics", "").is_ok_and(|answer| answer.status == 200).then_some(()))
     })?;
-    let text = fs::read_to_string(&log)?;
+    // The last that it has to say for now.
+    let text = wait::until("what the health checks say", PATIENCE, || {
+        let text = fs::read_to_string(&log)?;
+        Ok(text.contains("no target has come yet").then_some(text))
+    })?;
     ensure!(text.contains(&format!("metrics at http://{address}")), "{text}");
     for line in text.lines() {
         serde_json::from_str::<serde_json::Value>(line).with_context(|| line.to_owned())?;
@@ -111,7 +115,8 @@ fn a_log_file() -> Result {
     wait::until("a new file", PATIENCE, || {
         Ok(fs::read_to_string(&log).is_ok_and(|text| text.contains("reloaded")).then_some(()))
     })?;
-    ensure!(fs::read_to_string(&moved)? == text, "nothing more came into the old one");
+    let old = fs::read_to_string(&moved)?;
+    ensure!(old == text, "more came into the old one: {}", old.strip_prefix(&text).unwrap_or(&old));
     program.stop(Signal::SIGTERM)?;
     Ok(())
 }
