@@ -167,7 +167,8 @@ k.close(); c.close()
     let truth = mariadb.statistics()?;
     let (calls, rows) = truth.get("statement/com/Execute").copied().context("prepared statements")?;
     let page = agent.until(&format!("{calls} statements"), |page| {
-        page.count("cardlink_db_queries_total", &[("table", "cards"), ("result", "ok")]) >= calls
+        let of = |result| page.count("cardlink_db_queries_total", &[("table", "cards"), ("result", result)]);
+        of("ok") >= calls && of("constraint") > 0
     })?;
     let of = |kind| {
         let labels = [("query_type", kind), ("table", "cards"), ("result", "ok")];
