@@ -109,16 +109,18 @@ pub static WAKE_BYTES: Global<u64> = Global::new(u64::MAX);
 #[unsafe(no_mangle)]
 pub static TELL_STRANGERS: Global<u8> = Global::new(0);
 
-/// Whether the agent has keys: then the records of plain PSK suites are told whole, not only those without encryption.
+/// Whether the records of plain PSK suites are told whole, not only those without encryption: the agent has keys, or records for
+/// somebody who has.
 #[unsafe(no_mangle)]
-pub static HAS_KEYS: Global<u8> = Global::new(0);
+pub static PSK_RECORDS: Global<u8> = Global::new(0);
 
 /// Whether functions of targets are probed: otherwise nobody asks whether a thread is in one.
 #[unsafe(no_mangle)]
 pub static IN_LIBRARIES: Global<u8> = Global::new(0);
 
 /// Chunks of pure application data that are told per direction before a TLS stream is only counted, and the bytes that
-/// must have been told by then: the Finished of TLS 1.3 looks like application data, and may come byte by byte.
+/// must have been told by then: the Finished of TLS 1.3 looks like application data, and may come byte by byte. Up to TLS 1.2 one
+/// chunk says that the handshake is over.
 pub const TOLD_APPLICATION_CHUNKS: u32 = 8;
 pub const TOLD_APPLICATION_BYTES: u16 = 256;
 

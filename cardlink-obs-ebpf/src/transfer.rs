@@ -6,7 +6,7 @@ use crate::{
     emit::{Source, emit},
     ledger::settle,
     library,
-    maps::{POLICY, TOLD_APPLICATION_BYTES, TOLD_APPLICATION_CHUNKS},
+    maps::{IN_LIBRARIES, POLICY, TOLD_APPLICATION_BYTES, TOLD_APPLICATION_CHUNKS},
     record, suite,
     syscall::{EAGAIN, EINTR, restarted},
     task::Caller,
@@ -177,7 +177,11 @@ fn segment(header: &mut EventHeader, stream: &Stream, address: u64, len: u32) {
         if !interesting {
             // SAFETY: part of a map value that is there.
             let (told, told_bytes) = unsafe { (&mut (*record_state).told, &mut (*record_state).told_bytes) };
-            let enough = *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES;
+            let enough = if suite::is_opaque(state.suite) && IN_LIBRARIES.load() == 0 {
+                *told >= 1
+            } else {
+                *told >= TOLD_APPLICATION_CHUNKS && *told_bytes >= TOLD_APPLICATION_BYTES
+            };
             match wanted(stream.identity) {
                 policy::ALL => {}
                 policy::QUIET => {

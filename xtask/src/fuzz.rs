@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::packages::{self, Group};
-use crate::project::{root, run as run_command, show, step, target_dir};
+use crate::project::{at_once, root, run as run_command, show, step, target_dir};
 use crate::tools;
 
 /// `cargo xtask fuzz`
@@ -38,14 +38,18 @@ pub fn run(options: &Options) -> Result<()> {
 
     step("Building the fuzz targets");
     run_command(&mut command(&cargo_fuzz, "build"))?;
-    let mut failed = Vec::new();
-    for target in wanted {
-        step(format!("Fuzzing {target} for {} s", options.seconds));
-        if let Err(error) = run_target(&cargo_fuzz, target, options) {
-            eprintln!("error: {error:#}");
-            failed.push(target.as_str());
+    step(format!("Fuzzing {} targets for {} s each", wanted.len(), options.seconds));
+    let failed = at_once(wanted, |target| match run_target(&cargo_fuzz, target, options) {
+        Ok(runs) => {
+            println!("    {target}: {runs} inputs, no failure");
+            None
         }
-    }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Some(target.as_str())
+        }
+    });
+    let failed: Vec<&str> = failed.into_iter().flatten().collect();
     if !failed.is_empty() {
         bail!("fuzzing found failures in: {} (the inputs are under tests/fuzz/artifacts)", failed.join(", "));
     }
@@ -53,7 +57,8 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<()> {
+/// Runs one target; returns how many inputs it tried.
+fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<String> {
     // What the fuzzer finds goes into the first folder, so that the seeds in the checkout stay as they are.
     let found = target_dir().join("fuzz").join("corpus").join(target);
     if options.seed.is_some() && found.exists() {
@@ -76,8 +81,7 @@ fn run_target(cargo_fuzz: &Path, target: &str, options: &Options) -> Result<()> 
         bail!("{target} failed ({})", output.status);
     }
     let runs = told.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    println!("    {} inputs, no failure", runs.unwrap_or("?").trim());
-    Ok(())
+    Ok(runs.unwrap_or("?").trim().to_owned())
 }
 
 /// Whether a line of the fuzzer begins what it says about a failure.

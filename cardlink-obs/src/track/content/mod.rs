@@ -71,6 +71,8 @@ pub struct Content {
     identity: Option<PskIdentity>,
     admin: Option<Box<AdminTracker>>,
     is_sealed: bool,
+    /// It is recorded as ciphertext, and whoever has its key can read that.
+    opens_later: bool,
     needs_library: bool,
     untold: Option<Plaintext>,
     failed: bool,
@@ -104,6 +106,7 @@ impl Content {
             identity: None,
             admin: None,
             is_sealed: false,
+            opens_later: false,
             needs_library: false,
             untold: None,
             failed: false,
@@ -353,7 +356,8 @@ impl Content {
     /// administration.
     pub fn is_unwanted(&self) -> bool {
         // Not before the handshake is over: a Finished of TLS 1.3 looks like application data.
-        (self.is_sealed && (self.failed || (self.handshake.is_some() && !self.may_be_bound()))) || self.dropped
+        let is_over = self.failed || (self.handshake.is_some() && !self.may_be_bound() && !self.opens_later);
+        (self.is_sealed && is_over) || self.dropped
     }
 
     /// Its plaintext may come from a library that does not say whose it is.
@@ -404,6 +408,7 @@ impl Content {
 
     fn sealed(&mut self, sealed: Sealed, call: Call, out: &mut Vec<Observation>) {
         self.is_sealed = true;
+        self.opens_later = self.settings.tap == Kept::Clear && OF_A_KEY.contains(&sealed.reason.as_str());
         self.needs_library = IN_THE_LIBRARY.contains(&sealed.reason.as_str());
         // What is said from here on is not known.
         for direction in [Direction::Read, Direction::Write] {
@@ -514,6 +519,8 @@ impl Content {
 }
 
 const CLOSE_NOTIFY: u8 = 0;
+/// What keeps the wire closed for want of the right key alone.
+const OF_A_KEY: [&str; 4] = ["no_key_file", "no_key_for_identity", "wrong_key_in_file", "resumed_unknown"];
 /// What keeps the wire closed and does not concern the library.
 const IN_THE_LIBRARY: [&str; 8] = [
     "no_key_file",

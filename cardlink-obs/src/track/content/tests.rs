@@ -216,6 +216,18 @@ fn a_lost_record_is_a_gap_of_which_nobody_knows_the_length() {
 }
 
 #[test]
+fn what_is_recorded_as_ciphertext_is_wanted_if_a_key_may_open_it_one_day() {
+    for (tap, section, wanted) in
+        [(Kept::Clear, "full-id", true), (Kept::All, "full-id", false), (Kept::Clear, "resumed-id", true)]
+    {
+        let settings = Settings { tap, ..Settings::default() };
+        let mut bench = Bench::new(Role::Server, settings);
+        bench.all(&handshake(AES, section));
+        assert_eq!(!bench.tracker.is_unwanted(), wanted, "{tap:?} {section}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_not_wanted_and_a_library_may_still_say_it() {
     for role in [Role::Server, Role::Client] {
         let mut bench = Bench::new(role, Settings::default());

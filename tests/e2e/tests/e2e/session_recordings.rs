@@ -171,6 +171,27 @@ fn ciphertext_and_a_key() -> Result {
     Ok(())
 }
 
+/// Ciphertext that was recorded where nobody had the key is all there for who has it: of full handshakes and resumed ones.
+#[test]
+fn ciphertext_and_a_key_that_comes_later() -> Result {
+    let place = Place::new()?;
+    let server = Server::lab(&place, "--exchanges 12")?;
+    let words = format!("{SECONDS_APART} --record-ciphertext --pid {}", server.pid());
+    let mut agent = Agent::recording(&place, &words)?;
+    peers::card(&place, server.port, "--sessions 6 --parallel 3")?;
+    peers::card(&place, server.port, "--sessions 4 --resume")?;
+    let page = agent.settled(10)?;
+    assert_eq!(page.count("cardlink_sessions_total", &[]), 0);
+    agent.stop()?;
+    let file = place.path("recording");
+    let page = replayed_page(&place, &file, &format!("{SECONDS_APART} {}", place.with_keys()))?;
+    assert_eq!(page.count("cardlink_sessions_total", &[("status", "completed")]), 10);
+    let told = replayed(&place, &file, &format!("--json --all {SECONDS_APART} {}", place.with_keys()))?;
+    let ways: Vec<_> = conversation::told(&told).into_values().flat_map(|one| one.ways).collect();
+    assert_eq!(ways, ["key_file"; 10]);
+    Ok(())
+}
+
 /// A key that comes later does not open what was recorded without ciphertext, and the agent says so.
 #[test]
 fn a_key_without_ciphertext() -> Result {
