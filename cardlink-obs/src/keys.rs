@@ -1,10 +1,10 @@
 //! The key file: read once, refused when others can read it, and kept out of core dumps.
 
-use crate::protocol::tls::open::{Format, Keyring, KeyringError, Psk};
+use crate::protocol::tls::open::{Format, Keyring, KeyringError};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
@@ -27,6 +27,8 @@ pub enum KeyFileError {
     Device(PathBuf),
     #[error("the key file {path} has no key in it: give it one, or leave the setting out", path = .0.display())]
     Empty(PathBuf),
+    #[error("the key file {path} is a pipe, and nobody writes a key to it: start its writer first, or name a file", path = .0.display())]
+    NoWriter(PathBuf),
     #[error("{path} is too large for a key file", path = .0.display())]
     TooLarge(PathBuf),
     #[error("the key file {path} is not text", path = .0.display())]
@@ -35,32 +37,12 @@ pub enum KeyFileError {
     Malformed(PathBuf, KeyringError),
 }
 
-/// Two lines of a key file that have the same identity and different keys: meant when keys are rolled over, a slip otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doubled {
-    pub first: usize,
-    pub second: usize,
-}
-
-impl Doubled {
-    /// What is said of them: neither the identity nor a key.
-    pub fn sentence(self, path: &Path) -> String {
-        let (path, Self { first, second }) = (path.display(), self);
-        format!(
-            "the key file {path}: lines {first} and {second} have the same identity and different keys; both are tried"
-        )
-    }
-}
-
 /// Reads a key file. From here on the process leaves no core dump, and nobody but root can trace it.
 pub fn load(path: &Path) -> Result<Keyring, KeyFileError> {
-    load_with_doubles(path).map(|(keys, _)| keys)
-}
-
-/// The same, with the lines that may be a slip.
-pub fn load_with_doubles(path: &Path) -> Result<(Keyring, Vec<Doubled>), KeyFileError> {
     let io = |error| KeyFileError::Io(path.to_path_buf(), error);
-    let file = fs::File::open(path).map_err(io)?;
+    // A pipe that nobody has open for writing is not to hold the agent up, nor is one to be read before its writer is done.
+    let file = fs::File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty())).map_err(|errno| io(errno.into()))?;
     let metadata = file.metadata().map_err(io)?;
     if metadata.is_dir() {
         return Err(KeyFileError::Folder(path.to_path_buf()));
@@ -89,42 +71,22 @@ pub fn load_with_doubles(path: &Path) -> Result<(Keyring, Vec<Doubled>), KeyFile
     let hint = path.extension().and_then(|extension| extension.to_str()).and_then(Format::from_extension);
     let keys = Keyring::parse(text, hint).map_err(|error| KeyFileError::Malformed(path.to_path_buf(), error))?;
     if keys.is_empty() {
-        return Err(KeyFileError::Empty(path.to_path_buf()));
+        let none = if metadata.file_type().is_fifo() { KeyFileError::NoWriter } else { KeyFileError::Empty };
+        return Err(none(path.to_path_buf()));
     }
-    let doubles = doubles(text, &keys);
-    Ok((keys, doubles))
+    Ok(keys)
 }
 
-/// Lines `identity:hexkey` whose identity stood before with another key.
-fn doubles(text: &str, keys: &Keyring) -> Vec<Doubled> {
-    let several: BTreeSet<&[u8]> =
-        keys.iter().map(|(identity, ..)| identity).filter(|identity| keys.keys(identity).len() > 1).collect();
-    let mut doubles = Vec::new();
-    let mut first: BTreeMap<Vec<u8>, (usize, Psk)> = BTreeMap::new();
-    if several.is_empty() {
-        return doubles;
-    }
-    for (number, line) in (1..).zip(text.lines()) {
-        // A line of another format is no entry by itself.
-        let Ok(entry) = Keyring::parse(line, Some(Format::GnuTls)) else { continue };
-        let Some((identity, key, _)) = entry.iter().next().filter(|(identity, ..)| several.contains(identity)) else {
-            continue;
-        };
-        match first.get(identity) {
-            Some((before, known)) if known != key => doubles.push(Doubled { first: *before, second: number }),
-            Some(_) => {}
-            None => {
-                first.insert(identity.to_vec(), (number, key.clone()));
-            }
-        }
-    }
-    doubles
+/// What is said of entries of a key file that may be a slip.
+pub fn slips(path: &Path, keys: &Keyring) -> impl Iterator<Item = String> {
+    keys.doubled().iter().map(move |doubled| format!("the key file {}: {doubled}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Doubled, KeyFileError, load, load_with_doubles};
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use super::{KeyFileError, load};
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+    use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, time::Duration};
 
     #[test]
     fn a_file_that_others_can_read_is_refused_with_what_to_type() {
@@ -151,19 +113,39 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_with_two_keys_is_told_by_its_lines() {
+    fn an_identity_with_two_keys_is_told_by_its_place() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys");
-        let write = |text: &str| {
+        let slips = |text: &str| -> Vec<String> {
             fs::write(&path, text).expect("a file");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
-            load_with_doubles(&path).expect("keys").1
+            super::slips(&path, &load(&path).expect("keys")).collect()
         };
-        assert_eq!(write("# cards\na:0011\nb:0022\na:0033\n"), [Doubled { first: 2, second: 4 }]);
-        assert_eq!(write("a:0011\na:0011\n"), [], "the same twice is no slip that matters");
-        assert_eq!(write("a:\n  keys: ['01', '02']\n"), [], "several keys in one place are meant");
-        let sentence = Doubled { first: 2, second: 4 }.sentence(&path);
-        assert!(sentence.contains("lines 2 and 4"), "{sentence}");
+        let told = |places: &str| {
+            let path = path.display();
+            vec![format!("the key file {path}: {places} have the same identity and different keys; both are tried")]
+        };
+        assert_eq!(slips("# cards\na:0011\nb:0022\na:0033\n"), told("line 2 and line 4"));
+        assert_eq!(slips(r#"{"a": "0011", "b": "0022", "a": {"key": "0033"}}"#), told("entry 1 and entry 3"));
+        assert_eq!(slips("a: '0011'\nb: '0022'\na: '0033'\n"), told("line 1 and line 3"));
+        assert!(slips("a:0011\na:0011\n").is_empty(), "the same twice is no slip that matters");
+        assert!(slips("a:\n  keys: ['01', '02']\n").is_empty(), "several keys in one place are meant");
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_and_not_waited_for_without_a_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pipe");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe");
+        assert!(matches!(load(&path), Err(KeyFileError::NoWriter(_))));
+        // Both ways, so that it is open at once.
+        let mut writer = fs::File::options().read(true).write(true).open(&path).expect("a writer");
+        let slow = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            writer.write_all(b"a:0011\n").expect("room");
+        });
+        assert!(load(&path).expect("keys").key(b"a").is_some());
+        slow.join().expect("a writer that ends");
     }
 
     #[test]

@@ -136,8 +136,8 @@ fn check(args: &ConfigArgs) -> Result<i32, CliError> {
     let loaded = args.load()?;
     let mut wrong = Vec::new();
     if let Some(path) = &loaded.config.sessions.psk_file {
-        match crate::keys::load_with_doubles(path) {
-            Ok((_, doubles)) => doubles.iter().try_for_each(|doubled| out::line(doubled.sentence(path)))?,
+        match crate::keys::load(path) {
+            Ok(keys) => crate::keys::slips(path, &keys).try_for_each(out::line)?,
             Err(error) => wrong.push(error.to_string()),
         }
     }

@@ -104,9 +104,9 @@ pub fn vault(config: &Config) -> Result<Arc<Vault>, CliError> {
 /// The keys of the key file; what may be a slip in it is told.
 pub fn keys(config: &Config) -> Result<Option<Keyring>, KeyFileError> {
     let Some(path) = &config.sessions.psk_file else { return Ok(None) };
-    let (keys, doubles) = keys::load_with_doubles(path)?;
-    for doubled in doubles {
-        tracing::warn!("{}", doubled.sentence(path));
+    let keys = keys::load(path)?;
+    for slip in keys::slips(path, &keys) {
+        tracing::warn!("{slip}");
     }
     tracing::info!("{} in the key file", counted(keys.iter().count() as u64, "key", "keys"));
     Ok(Some(keys))

@@ -69,10 +69,10 @@ fn gnutls(text: &str) -> Result<Keyring, KeyringError> {
             (identity(&text, place)?, rest)
         };
         let (digits, alias) = match rest.split_once('#') {
-            Some((digits, alias)) => (digits, Some(alias.trim().to_owned()).filter(|alias| !alias.is_empty())),
+            Some((digits, alias)) => (digits, Some(alias.trim()).filter(|alias| !alias.is_empty())),
             None => (rest, None),
         };
-        keyring.insert(identity, key(digits, place)?, alias);
+        keyring.insert_entry(place, &identity, vec![key(digits, place)?], alias);
     }
     Ok(keyring)
 }
@@ -114,9 +114,7 @@ fn keyring(top: Node) -> Result<Keyring, KeyringError> {
         if keys.is_empty() {
             return Err(Fault::NoKey.at(place));
         }
-        for key in keys {
-            keyring.insert(identity.clone(), key, alias.clone());
-        }
+        keyring.insert_entry(place, &identity, keys, alias.as_deref());
     }
     Ok(keyring)
 }

@@ -91,19 +91,43 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(line) => write!(f, "line {line}: "),
-            Self::Entry(entry) => write!(f, "entry {entry}: "),
-            Self::Unknown => Ok(()),
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Entry(entry) => write!(f, "entry {entry}"),
+            Self::Unknown => f.write_str("somewhere"),
         }
+    }
+}
+
+/// Two entries of a key file that have the same identity and different keys: meant when keys are rolled over, a slip otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubled {
+    pub first: Place,
+    pub second: Place,
+}
+
+/// Neither the identity nor a key.
+impl fmt::Display for Doubled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, second } = self;
+        write!(f, "{first} and {second} have the same identity and different keys; both are tried")
     }
 }
 
 /// What is wrong with a key file. It repeats nothing of the file: the wrong place may be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{place}{fault}")]
 pub struct KeyringError {
     pub place: Place,
     pub fault: Fault,
+}
+
+impl fmt::Display for KeyringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, fault } = self;
+        match place {
+            Place::Unknown => fault.fmt(f),
+            Place::Line(_) | Place::Entry(_) => write!(f, "{place}: {fault}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -148,12 +172,15 @@ impl Fault {
 #[derive(Clone, Default)]
 pub struct Keyring {
     entries: BTreeMap<Vec<u8>, Entry>,
+    doubled: Vec<Doubled>,
 }
 
 #[derive(Clone, Default)]
 struct Entry {
     keys: Vec<Psk>,
     alias: Option<String>,
+    /// Where it stands first.
+    place: Option<Place>,
 }
 
 /// Neither identities nor keys.
@@ -198,6 +225,23 @@ impl Keyring {
         self.entries.iter().flat_map(|(identity, entry)| {
             entry.keys.iter().map(move |key| (identity.as_slice(), key, entry.alias.as_deref()))
         })
+    }
+
+    /// Entries that may be a slip.
+    pub fn doubled(&self) -> &[Doubled] {
+        &self.doubled
+    }
+
+    /// Adds an entry of a key file.
+    pub(super) fn insert_entry(&mut self, place: Place, identity: &[u8], keys: Vec<Psk>, alias: Option<&str>) {
+        let entry = self.entries.entry(identity.to_owned()).or_default();
+        let first = *entry.place.get_or_insert(place);
+        if first != place && keys.iter().any(|key| !entry.keys.contains(key)) {
+            self.doubled.push(Doubled { first, second: place });
+        }
+        for key in keys {
+            self.insert(identity.to_owned(), key, alias.map(str::to_owned));
+        }
     }
 
     /// Adds a key to an identity.
