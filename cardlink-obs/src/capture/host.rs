@@ -25,6 +25,11 @@ pub fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).is_dir()
 }
 
+/// Whether a process still has a program: it is neither gone nor only waits for its parent.
+pub fn is_running(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
 pub fn comm(pid: u32) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(printable(text.strip_suffix(b"\n").unwrap_or(&text)))

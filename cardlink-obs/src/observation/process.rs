@@ -29,7 +29,9 @@ pub struct TargetChange {
 pub enum TargetEvent {
     /// It was running when the agent looked.
     Found,
-    /// It was started (exec) or forked by a watched process.
+    /// A watched process forked it: it runs the same program.
+    Forked,
+    /// It began to run a program (exec).
     Started,
     /// It ended.
     Ended,

@@ -26,7 +26,7 @@ impl Pipeline {
                 self.streams.fork(parent, pid);
                 self.runs.forked(parent, pid, Stamp::from_nanos(at));
                 self.adb_runs.forked(pid, Stamp::from_nanos(at));
-                TargetEvent::Started
+                TargetEvent::Forked
             }
             ProcessOrigin::Exec => {
                 self.adb_runs.executed(pid);

@@ -182,6 +182,7 @@ impl Log {
             Observation::Target(change) => {
                 let event = match change.event {
                     TargetEvent::Found => "watching",
+                    TargetEvent::Forked => "forked",
                     TargetEvent::Started => "started",
                     TargetEvent::Ended => "ended",
                 };

@@ -5,7 +5,10 @@ use super::{
     image::{Image, Tables},
     mapped, prologue,
 };
-use crate::{capture::loader::Kernel, event::ProcessOrigin};
+use crate::{
+    capture::{host, loader::Kernel},
+    event::ProcessOrigin,
+};
 use cardlink_obs_common::test;
 use std::{
     collections::{HashMap, HashSet},
@@ -129,6 +132,8 @@ impl Environments {
         for (offset, cookie) in places {
             match kernel.attach_in_library("environment_set", &library.path, offset, cookie, pid) {
                 Ok(link) => links.push(link),
+                // It ended meanwhile: that is no verdict on its probes.
+                Err(_) if !host::is_running(pid) => return Some(Vec::new()),
                 Err(reason) => {
                     tracing::warn!("tests of process {pid} cannot be followed: {reason}");
                     break;

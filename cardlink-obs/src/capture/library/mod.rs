@@ -30,6 +30,7 @@ pub use site::Site;
 pub use sought::{Named, Sought};
 
 use super::{
+    host,
     loader::{Kernel, KernelSettings, LoadError},
     probes::Verdict,
 };
@@ -244,6 +245,10 @@ impl Libraries {
                 continue;
             }
             let probed = self.probe(kernel, pid, &file, &plan);
+            if !probed.works() && !host::is_running(pid) {
+                // It ended meanwhile: that is no verdict on its probes.
+                return;
+            }
             probed.log(pid);
             self.tell(kernel, &probed);
             if let Some(target) = self.targets.get_mut(&pid) {

@@ -171,6 +171,7 @@ pub fn to_json(observation: &Observation, clock: &WallClock, names: &Names) -> V
                 "time": clock.iso(change.at),
                 "event": match change.event {
                     TargetEvent::Found => "found",
+                    TargetEvent::Forked => "forked",
                     TargetEvent::Started => "started",
                     TargetEvent::Ended => "ended",
                 },

@@ -230,7 +230,7 @@ impl Metrics {
         let target = self.target(&change.process.target);
         match change.event {
             TargetEvent::Ended => self.processes.ended(change.process.pid, &target, &self.registry),
-            TargetEvent::Found | TargetEvent::Started => {
+            TargetEvent::Found | TargetEvent::Forked | TargetEvent::Started => {
                 self.processes.came(change.process.pid, &target, &self.registry);
             }
         }

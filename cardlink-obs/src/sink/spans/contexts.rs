@@ -89,7 +89,7 @@ impl Contexts {
             Observation::Target(change) => {
                 let pid = change.process.pid;
                 match (change.event, change.trace_parent) {
-                    (TargetEvent::Found | TargetEvent::Started, Some(parent)) => {
+                    (TargetEvent::Found | TargetEvent::Forked | TargetEvent::Started, Some(parent)) => {
                         if self.environment.len() < MOST {
                             self.environment.insert(pid, parent);
                         }

@@ -471,6 +471,7 @@ impl<W: Write> Text<W> {
     fn target(&mut self, change: &TargetChange) -> io::Result<()> {
         let what = match change.event {
             TargetEvent::Found => "watching",
+            TargetEvent::Forked => "forked",
             TargetEvent::Started => "started",
             TargetEvent::Ended => "ended",
         };
