@@ -5,7 +5,7 @@ use crate::{
     syscall::{argument, result},
     task::Caller,
 };
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use cardlink_obs_common::{blind, kind};
 
 const SOL_TCP: u64 = 6;
@@ -19,8 +19,8 @@ fn tell(caller: Caller, way: i64, fd: i32) -> i32 {
     0
 }
 
-#[raw_tracepoint]
-pub fn sys_exit_io_uring_setup(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_io_uring_setup(ctx: BtfTracePointContext) -> i32 {
     match Caller::in_call() {
         Some(caller) if result(&ctx) >= 0 => tell(caller, blind::IO_URING, result(&ctx) as i32),
         _ => 0,
@@ -28,30 +28,30 @@ pub fn sys_exit_io_uring_setup(ctx: RawTracePointContext) -> i32 {
 }
 
 /// `setsockopt(fd, SOL_TCP, TCP_ULP, "tls")`: the kernel takes over the record layer.
-#[raw_tracepoint]
-pub fn sys_exit_setsockopt(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_setsockopt(ctx: BtfTracePointContext) -> i32 {
     match Caller::in_call() {
-        Some(caller) if result(&ctx) == 0 && argument::<1>() == SOL_TCP && argument::<2>() == TCP_ULP => {
-            tell(caller, blind::KERNEL_TLS, argument::<0>() as i32)
+        Some(caller) if result(&ctx) == 0 && argument::<1>(&ctx) == SOL_TCP && argument::<2>(&ctx) == TCP_ULP => {
+            tell(caller, blind::KERNEL_TLS, argument::<0>(&ctx) as i32)
         }
         _ => 0,
     }
 }
 
 /// `sendfile(out, in, …)`.
-#[raw_tracepoint]
-pub fn sys_exit_sendfile64(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_sendfile64(ctx: BtfTracePointContext) -> i32 {
     match Caller::in_call() {
-        Some(caller) if result(&ctx) > 0 => tell(caller, blind::SENDFILE, argument::<0>() as i32),
+        Some(caller) if result(&ctx) > 0 => tell(caller, blind::SENDFILE, argument::<0>(&ctx) as i32),
         _ => 0,
     }
 }
 
 /// `splice(in, offset, out, …)`.
-#[raw_tracepoint]
-pub fn sys_exit_splice(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_splice(ctx: BtfTracePointContext) -> i32 {
     match Caller::in_call() {
-        Some(caller) if result(&ctx) > 0 => tell(caller, blind::SPLICE, argument::<2>() as i32),
+        Some(caller) if result(&ctx) > 0 => tell(caller, blind::SPLICE, argument::<2>(&ctx) as i32),
         _ => 0,
     }
 }

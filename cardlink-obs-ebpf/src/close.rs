@@ -11,33 +11,33 @@ use crate::{
     task::Caller,
     tests,
 };
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use cardlink_obs_common::{FdKey, class, flag, how, kind};
 
 const CLOSE_RANGE_CLOEXEC: u64 = 4;
 
-#[raw_tracepoint]
-pub fn sys_enter_close(_ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_enter_close(ctx: BtfTracePointContext) -> i32 {
     if let Some(caller) = Caller::in_call() {
-        close(caller, argument::<0>() as i32);
+        close(caller, argument::<0>(&ctx) as i32);
     }
     0
 }
 
-#[raw_tracepoint]
-pub fn sys_enter_dup2(_ctx: RawTracePointContext) -> i32 {
-    duplicated_onto()
+#[btf_tracepoint]
+pub fn sys_enter_dup2(ctx: BtfTracePointContext) -> i32 {
+    duplicated_onto(&ctx)
 }
 
-#[raw_tracepoint]
-pub fn sys_enter_dup3(_ctx: RawTracePointContext) -> i32 {
-    duplicated_onto()
+#[btf_tracepoint]
+pub fn sys_enter_dup3(ctx: BtfTracePointContext) -> i32 {
+    duplicated_onto(&ctx)
 }
 
 #[inline(always)]
-fn duplicated_onto() -> i32 {
+fn duplicated_onto(ctx: &BtfTracePointContext) -> i32 {
     if let Some(caller) = Caller::in_call() {
-        let (old, new) = (argument::<0>() as i32, argument::<1>() as i32);
+        let (old, new) = (argument::<0>(ctx) as i32, argument::<1>(ctx) as i32);
         if old != new {
             close(caller, new);
         }
@@ -45,14 +45,14 @@ fn duplicated_onto() -> i32 {
     0
 }
 
-#[raw_tracepoint]
-pub fn sys_enter_close_range(_ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_enter_close_range(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
-    if argument::<2>() & CLOSE_RANGE_CLOEXEC != 0 {
+    if argument::<2>(&ctx) & CLOSE_RANGE_CLOEXEC != 0 {
         return 0;
     }
-    let mut header = caller.header(kind::CLOSE_RANGE, argument::<0>() as i32);
-    header.total = (argument::<1>() as u32).min(i32::MAX as u32).into();
+    let mut header = caller.header(kind::CLOSE_RANGE, argument::<0>(&ctx) as i32);
+    header.total = (argument::<1>(&ctx) as u32).min(i32::MAX as u32).into();
     look_again(caller.tgid, header.exit_ns);
     emit(&header, Source::None, 0);
     0
@@ -125,13 +125,13 @@ fn tell(caller: Caller, fd: i32, identity: u64) {
 }
 
 /// `shutdown` of the writing side of a stream.
-#[raw_tracepoint]
-pub fn sys_exit_shutdown(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_shutdown(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
-    if result(&ctx) != 0 || argument::<1>() == 0 {
+    if result(&ctx) != 0 || argument::<1>(&ctx) == 0 {
         return 0;
     }
-    let fd = argument::<0>() as i32;
+    let fd = argument::<0>(&ctx) as i32;
     if FDS.get_ptr(&FdKey { tgid: caller.tgid, fd }).is_none() {
         return 0;
     }

@@ -11,7 +11,7 @@ use crate::{
     },
     task::Caller,
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use cardlink_obs_common::{EventHeader, FdKey, class, how, kind};
 
@@ -24,23 +24,23 @@ const SO_ERROR: u32 = 4;
 /// The largest address that is told, a `struct sockaddr_un`.
 const ADDRESS_BYTES: u32 = 110;
 
-#[raw_tracepoint]
-pub fn sys_enter_connect(_ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_enter_connect(_ctx: BtfTracePointContext) -> i32 {
     if let Some(caller) = Caller::in_call() {
         caller.begins();
     }
     0
 }
 
-#[raw_tracepoint]
-pub fn sys_exit_connect(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_connect(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
-    let (outcome, fd) = (result(&ctx), argument::<0>() as i32);
+    let (outcome, fd) = (result(&ctx), argument::<0>(&ctx) as i32);
     if outcome == 0 || outcome == EINPROGRESS {
         stream(caller, fd, how::CONNECTED);
         debug!(&ctx, "{} connected descriptor {}", caller.tgid, fd);
     } else if tells_of_the_peer(outcome) {
-        refused(caller, fd, outcome);
+        refused(&ctx, caller, fd, outcome);
     }
     0
 }
@@ -57,8 +57,8 @@ fn tells_of_the_peer(outcome: i64) -> bool {
 }
 
 #[inline(always)]
-fn refused(caller: Caller, fd: i32, outcome: i64) {
-    let address = argument::<1>();
+fn refused(ctx: &BtfTracePointContext, caller: Caller, fd: i32, outcome: i64) {
+    let address = argument::<1>(ctx);
     // SAFETY: the helper checks the address.
     let family = unsafe { bpf_probe_read_user(address as *const u16) }.unwrap_or(0);
     if family != AF_UNIX && family != AF_INET && family != AF_INET6 {
@@ -80,23 +80,23 @@ fn refused(caller: Caller, fd: i32, outcome: i64) {
             end(caller, &mut header, found.identity);
         }
     }
-    let len = argument::<2>() as u32;
+    let len = argument::<2>(ctx) as u32;
     emit(&header, Source::User(address), if len < ADDRESS_BYTES { len } else { ADDRESS_BYTES });
 }
 
 /// `getsockopt(fd, SOL_SOCKET, SO_ERROR, …)`: how programs that do not wait in `connect` learn what became of it.
-#[raw_tracepoint]
-pub fn sys_exit_getsockopt(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_getsockopt(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
-    if result(&ctx) != 0 || argument::<1>() as u32 != SOL_SOCKET || argument::<2>() as u32 != SO_ERROR {
+    if result(&ctx) != 0 || argument::<1>(&ctx) as u32 != SOL_SOCKET || argument::<2>(&ctx) as u32 != SO_ERROR {
         return 0;
     }
     // SAFETY: the helper checks the address.
-    let error = unsafe { bpf_probe_read_user(argument::<3>() as *const i32) }.unwrap_or(0);
+    let error = unsafe { bpf_probe_read_user(argument::<3>(&ctx) as *const i32) }.unwrap_or(0);
     if error <= 0 {
         return 0;
     }
-    let fd = argument::<0>() as i32;
+    let fd = argument::<0>(&ctx) as i32;
     let Some(stream) = stream(caller, fd, how::SEEN) else { return 0 };
     // SAFETY: a map value that is there.
     if unsafe { (*stream.state).class != class::TCP || (*stream.state).read_offset | (*stream.state).write_offset != 0 }

@@ -14,6 +14,7 @@ mod descriptor;
 mod duplicate;
 mod emit;
 mod function;
+mod ioctl;
 mod kernel;
 mod ledger;
 mod library;

@@ -7,7 +7,7 @@ use crate::{
     syscall::{argument, result},
     task::{Caller, now},
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{helpers::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
 use cardlink_obs_common::{FdKey, FdRef, class, how, kind};
 
 /// Entries of a poll set that are looked at.
@@ -27,7 +27,7 @@ fn begins(caller: Caller, tty: i32) -> i32 {
 }
 
 #[inline(always)]
-fn ends(ctx: &RawTracePointContext) -> i32 {
+fn ends(ctx: &BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let Some(thread) = caller.thread() else { return 0 };
     // SAFETY: a map value that is there.
@@ -71,12 +71,12 @@ fn none(ttys: [i32; 4]) -> bool {
 
 /// `poll` and `ppoll`: (fds, count, …).
 #[inline(always)]
-fn poll_begins() -> i32 {
+fn poll_begins(ctx: &BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let ttys = ttys(caller);
     let mut found = -1;
     if !none(ttys) {
-        let (array, count) = (argument::<0>(), argument::<1>());
+        let (array, count) = (argument::<0>(ctx), argument::<1>(ctx));
         let mut index = 0u32;
         while index < MAX_POLL_FDS && u64::from(index) < count {
             // SAFETY: the helper checks the address; the descriptor is the first member of `struct pollfd`.
@@ -93,13 +93,13 @@ fn poll_begins() -> i32 {
 
 /// `select` and `pselect6`: (highest + 1, reads, …): the sets are overwritten on return, so they are read on entry.
 #[inline(always)]
-fn select_begins() -> i32 {
+fn select_begins(ctx: &BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let ttys = ttys(caller);
     let mut found = -1;
-    let set = argument::<1>();
+    let set = argument::<1>(ctx);
     if !none(ttys) && set != 0 {
-        let count = argument::<0>();
+        let count = argument::<0>(ctx);
         let mut index = 0;
         while index < 4 {
             let fd = ttys[index];
@@ -119,11 +119,11 @@ fn select_begins() -> i32 {
 
 /// `epoll_wait` and `epoll_pwait`: (epoll, …).
 #[inline(always)]
-fn epoll_begins() -> i32 {
+fn epoll_begins(ctx: &BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let mut found = -1;
     if !none(ttys(caller)) {
-        let key = FdKey { tgid: caller.tgid, fd: argument::<0>() as i32 };
+        let key = FdKey { tgid: caller.tgid, fd: argument::<0>(ctx) as i32 };
         if let Some(entry) = FDS.get_ptr(&key) {
             // SAFETY: a map value that is there.
             unsafe {
@@ -137,32 +137,32 @@ fn epoll_begins() -> i32 {
 }
 
 /// An epoll set that takes in a tty is remembered with it.
-#[raw_tracepoint]
-pub fn sys_exit_epoll_ctl(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_epoll_ctl(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
-    if result(&ctx) != 0 || argument::<1>() != EPOLL_CTL_ADD {
+    if result(&ctx) != 0 || argument::<1>(&ctx) != EPOLL_CTL_ADD {
         return 0;
     }
-    let fd = argument::<2>() as i32;
+    let fd = argument::<2>(&ctx) as i32;
     let Some(stream) = stream(caller, fd, how::SEEN) else { return 0 };
     // SAFETY: a map value that is there.
     if unsafe { (*stream.state).class } != class::TTY {
         return 0;
     }
     let entry = FdRef { identity: fd as u64, epoch: caller.epoch(), class: class::EPOLL, reserved: [0; 7] };
-    let _ = FDS.insert(&FdKey { tgid: caller.tgid, fd: argument::<0>() as i32 }, &entry, 0);
+    let _ = FDS.insert(&FdKey { tgid: caller.tgid, fd: argument::<0>(&ctx) as i32 }, &entry, 0);
     0
 }
 
 macro_rules! polls {
     ($($enter:ident $exit:ident $begins:ident),*) => {$(
-        #[raw_tracepoint]
-        pub fn $enter(_ctx: RawTracePointContext) -> i32 {
-            $begins()
+        #[btf_tracepoint]
+        pub fn $enter(ctx: BtfTracePointContext) -> i32 {
+            $begins(&ctx)
         }
 
-        #[raw_tracepoint]
-        pub fn $exit(ctx: RawTracePointContext) -> i32 {
+        #[btf_tracepoint]
+        pub fn $exit(ctx: BtfTracePointContext) -> i32 {
             ends(&ctx)
         }
     )*};

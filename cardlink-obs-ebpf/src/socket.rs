@@ -5,22 +5,22 @@ use crate::{
     syscall::result,
     task::Caller,
 };
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use cardlink_obs_common::how;
 
-#[raw_tracepoint]
-pub fn sys_exit_accept(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_accept(ctx: BtfTracePointContext) -> i32 {
     accepted(&ctx)
 }
 
-#[raw_tracepoint]
-pub fn sys_exit_accept4(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_accept4(ctx: BtfTracePointContext) -> i32 {
     accepted(&ctx)
 }
 
 #[inline(always)]
-fn accepted(ctx: &RawTracePointContext) -> i32 {
+fn accepted(ctx: &BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let fd = result(ctx);
     if fd >= 0 {

@@ -1,13 +1,14 @@
 //! System calls: two hooks for all of them, and what a call was asked for and gave, from the saved registers.
 //!
-//! The hooks go on in a program for each call that matters, by its number. A tracepoint of its own for each call costs the
-//! kernel several times as much to get to a program (`docs/performance.md`).
+//! They are raw tracepoints whose arguments the kernel has types for: the registers are read where they are. The hooks go
+//! on in a program for each call that matters, by its number. A tracepoint of its own for each call costs the kernel several
+//! times as much to get to a program (`docs/performance.md`).
 
 use crate::maps::{ENTRIES, EXITS};
 use aya_ebpf::{
     helpers::{bpf_get_current_task_btf, bpf_task_pt_regs},
-    macros::raw_tracepoint,
-    programs::RawTracePointContext,
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 
 /// `ERESTARTSYS` … `ERESTARTNOHAND`, `ERESTART_RESTARTBLOCK`: the call did not happen, it will be made again.
@@ -27,8 +28,8 @@ pub const EALREADY: i64 = -114;
 pub const EINPROGRESS: i64 = -115;
 
 /// Any system call begins.
-#[raw_tracepoint(tracepoint = "sys_enter")]
-pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint(function = "sys_enter")]
+pub fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     let number: u64 = ctx.arg(1);
     // SAFETY: the program array holds programs of this type only. One that is not there is not gone on in.
     unsafe {
@@ -38,27 +39,20 @@ pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
 }
 
 /// Any system call ends.
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: as above.
     unsafe {
-        let _ = EXITS.tail_call(&ctx, number());
+        let number = *registers(&ctx).add(NUMBER_REGISTER).cast::<u32>();
+        let _ = EXITS.tail_call(&ctx, number);
     }
     0
 }
 
-/// The number of the call under way.
+/// The registers that the task saved on entry: the first argument of both tracepoints; the verifier knows its type.
 #[inline(always)]
-fn number() -> u32 {
-    // SAFETY: a member of the saved registers.
-    unsafe { *registers().add(NUMBER_REGISTER).cast::<u32>() }
-}
-
-/// The registers that the current task saved on entry; the verifier knows their type.
-#[inline(always)]
-fn registers() -> *const u64 {
-    // SAFETY: of the current task.
-    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64 }
+fn registers(ctx: &BtfTracePointContext) -> *const u64 {
+    ctx.arg::<u64>(0) as *const u64
 }
 
 /// Whether the call under way is one of a 32-bit program's: its number and arguments mean something else.
@@ -73,7 +67,7 @@ pub fn is_compat() -> bool {
 
 /// The result of a call, in a program for its exit.
 #[inline(always)]
-pub fn result(ctx: &RawTracePointContext) -> i64 {
+pub fn result(ctx: &BtfTracePointContext) -> i64 {
     ctx.arg(1)
 }
 
@@ -85,16 +79,16 @@ pub fn restarted(result: i64) -> bool {
 
 /// Argument `N` of the call under way.
 #[inline(always)]
-pub fn argument<const N: usize>() -> u64 {
-    // SAFETY: as above.
-    unsafe { *registers().add(ARGUMENT_REGISTERS[N]) }
+pub fn argument<const N: usize>(ctx: &BtfTracePointContext) -> u64 {
+    // SAFETY: a member of the saved registers.
+    unsafe { *registers(ctx).add(ARGUMENT_REGISTERS[N]) }
 }
 
 /// The stack pointer of the program at the call under way.
 #[inline(always)]
 pub fn user_stack() -> u64 {
-    // SAFETY: as above.
-    unsafe { *registers().add(STACK_REGISTER) }
+    // SAFETY: the saved registers of the current task; the verifier knows the type.
+    unsafe { *(bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64).add(STACK_REGISTER) }
 }
 
 /// Position of the stack pointer in `struct pt_regs`, in 8-byte words.

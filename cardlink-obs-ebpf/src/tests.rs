@@ -10,8 +10,8 @@ use crate::{
 use aya_ebpf::{
     EbpfContext,
     helpers::{bpf_get_attach_cookie, bpf_probe_read_user},
-    macros::{raw_tracepoint, uprobe},
-    programs::{ProbeContext, RawTracePointContext},
+    macros::{btf_tracepoint, uprobe},
+    programs::{BtfTracePointContext, ProbeContext},
 };
 use cardlink_obs_common::{FdKey, FdRef, MAX_PAYLOAD, PAYLOAD_CLASSES, class, fate, kind, test};
 
@@ -94,17 +94,17 @@ pub fn ended(caller: Caller) {
 }
 
 /// `openat`: (directory, name, flags, mode).
-#[raw_tracepoint]
-pub fn sys_exit_openat(ctx: RawTracePointContext) -> i32 {
+#[btf_tracepoint]
+pub fn sys_exit_openat(ctx: BtfTracePointContext) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     let fd = result(&ctx);
-    if fd < 0 || argument::<2>() & WRITABLE == 0 {
+    if fd < 0 || argument::<2>(&ctx) & WRITABLE == 0 {
         return 0;
     }
     let fd = fd as i32;
     let mut header = caller.header(kind::TEST, fd);
     header.offset = test::REPORT_OPENED;
-    if emit_text::<false>(&header, argument::<1>(), Some(ENDING)) {
+    if emit_text::<false>(&header, argument::<1>(&ctx), Some(ENDING)) {
         let found = FdRef { identity: 0, epoch: caller.epoch(), class: class::REPORT, reserved: [0; 7] };
         let _ = FDS.insert(&FdKey { tgid: caller.tgid, fd }, &found, 0);
     }
@@ -120,7 +120,7 @@ pub fn closed(caller: Caller, fd: i32) {
 }
 
 #[inline(always)]
-fn named(ctx: &RawTracePointContext, name: u64) -> i32 {
+fn named(ctx: &BtfTracePointContext, name: u64) -> i32 {
     let Some(caller) = Caller::in_call() else { return 0 };
     if result(ctx) == 0 {
         let mut header = caller.header(kind::TEST, -1);
@@ -131,18 +131,18 @@ fn named(ctx: &RawTracePointContext, name: u64) -> i32 {
 }
 
 /// `rename`: (old name, new name).
-#[raw_tracepoint]
-pub fn sys_exit_rename(ctx: RawTracePointContext) -> i32 {
-    named(&ctx, argument::<1>())
+#[btf_tracepoint]
+pub fn sys_exit_rename(ctx: BtfTracePointContext) -> i32 {
+    named(&ctx, argument::<1>(&ctx))
 }
 
 /// `renameat`: (old directory, old name, new directory, new name).
-#[raw_tracepoint]
-pub fn sys_exit_renameat(ctx: RawTracePointContext) -> i32 {
-    named(&ctx, argument::<3>())
+#[btf_tracepoint]
+pub fn sys_exit_renameat(ctx: BtfTracePointContext) -> i32 {
+    named(&ctx, argument::<3>(&ctx))
 }
 
-#[raw_tracepoint]
-pub fn sys_exit_renameat2(ctx: RawTracePointContext) -> i32 {
-    named(&ctx, argument::<3>())
+#[btf_tracepoint]
+pub fn sys_exit_renameat2(ctx: BtfTracePointContext) -> i32 {
+    named(&ctx, argument::<3>(&ctx))
 }

@@ -4,16 +4,13 @@
 //! an error is told then.
 
 use crate::{
-    descriptor::stream,
     emit::{Source, emit},
     ledger::settle,
-    line,
-    syscall::{argument, result},
+    syscall::argument,
     task::Caller,
-    transfer::wanted,
 };
-use aya_ebpf::{helpers::bpf_probe_read_user, macros::raw_tracepoint, programs::RawTracePointContext};
-use cardlink_obs_common::{MAX_PAYLOAD, class, fate, flag, how, kind, policy, usb};
+use aya_ebpf::{helpers::bpf_probe_read_user, programs::BtfTracePointContext};
+use cardlink_obs_common::{MAX_PAYLOAD, fate, flag, kind, usb};
 
 // Numbers of ioctls (linux/usbdevice_fs.h).
 const SUBMIT: u32 = 0x8038_550A;
@@ -33,50 +30,28 @@ struct Moved {
     len: i64,
 }
 
-#[raw_tracepoint]
-pub fn sys_exit_ioctl(ctx: RawTracePointContext) -> i32 {
-    let command = argument::<1>() as u32;
-    let size = line::size_of(command);
-    if size > 0 {
-        if result(&ctx) == 0 {
-            line::set(size);
-        }
-        return 0;
-    }
-    if command != SUBMIT && command != REAP_AT_ONCE && command != REAP && command != BULK {
-        return 0;
-    }
-    let result = result(&ctx);
-    // Nothing was there to be reaped, or it was refused: only that the device is gone matters.
-    if result < 0 && result != ENODEV {
-        return 0;
-    }
-    let Some(caller) = Caller::in_call() else { return 0 };
-    let fd = argument::<0>() as i32;
-    let Some(stream) = stream(caller, fd, how::SEEN) else { return 0 };
-    // SAFETY: a map value that is there.
-    if unsafe { (*stream.state).class } != class::USB {
-        return 0;
-    }
-    if wanted(stream.identity) == policy::QUIET {
-        settle(fate::FILTERED);
-        return 0;
-    }
-    // SAFETY: a map value that is there.
-    tell(fd, stream.identity, unsafe { (*stream.state).generation }, result);
-    0
+/// A call that hands a transfer over or takes one back.
+#[inline(always)]
+pub fn is_transfer(command: u32) -> bool {
+    command == SUBMIT || command == REAP_AT_ONCE || command == REAP || command == BULK
 }
 
-/// Apart from its caller: the stack of both together is small (512 bytes, with all that is called from there).
+/// Nothing was there to be reaped, or it was refused: only that the device is gone matters.
+#[inline(always)]
+pub fn is_told(result: i64) -> bool {
+    result >= 0 || result == ENODEV
+}
+
+/// A transfer has been handed over or taken back, or the device is gone.
 #[inline(never)]
-fn tell(fd: i32, identity: u64, generation: u64, result: i64) {
+pub fn tell(ctx: &BtfTracePointContext, fd: i32, identity: u64, generation: u64, result: i64) {
     let Some(caller) = Caller::in_call() else { return };
     let Some(thread) = caller.thread_or_new() else { return };
-    let command = argument::<1>() as u32;
+    let command = argument::<1>(ctx) as u32;
     let moved = if result < 0 {
         Moved { what: usb::BULK, address: 0, len: result }
     } else {
-        let described = argument::<2>();
+        let described = argument::<2>(ctx);
         let found = if command == BULK { bulk(described, result) } else { urb(described, command == SUBMIT) };
         match found {
             Some(moved) => moved,

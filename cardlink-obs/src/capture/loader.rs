@@ -3,12 +3,15 @@
 use super::{
     accounts::{self, Account},
     layout::{self, LayoutError},
-    probes::{Family, PROBES, Probe, Site, Verdict},
+    probes::{Family, PROBES, Probe, Side, Site, Verdict},
 };
 use aya::{
-    Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    Btf, Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
-    programs::{ProgramError, RawTracePoint, UProbe, raw_trace_point::RawTracePointLinkId},
+    programs::{
+        BtfTracePoint, ProgramError, RawTracePoint, UProbe, raw_trace_point::RawTracePointLinkId,
+        tp_btf::BtfTracePointLinkId,
+    },
     sys::{Stats, enable_stats},
 };
 use cardlink_obs_common::{
@@ -121,6 +124,7 @@ pub enum LoadError {
 #[derive(Debug)]
 enum Link {
     Hook(RawTracePointLinkId),
+    Calls(BtfTracePointLinkId),
     /// Gone on in from a hook: an entry of a map.
     Place,
 }
@@ -151,11 +155,12 @@ impl Kernel {
     /// Loads the object and every program of it; attaches nothing yet.
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
         let layout = layout::running_kernel()?;
-        let mut bpf = load_object(settings, &layout)?;
+        let btf = Btf::from_sys_fs().map_err(|error| LayoutError::Unreadable(error.to_string()))?;
+        let mut bpf = load_object(settings, &layout, &btf)?;
         let probes = PROBES
             .iter()
             .filter(|probe| settings.wants(probe.family))
-            .map(|probe| load_program(&mut bpf, probe))
+            .map(|probe| load_program(&mut bpf, &btf, probe))
             .collect::<Result<_, _>>()?;
         let statistics = settings.measure_cost.then(|| enable_stats(Stats::RunTime).ok()).flatten();
         let mut kernel = Self { bpf, probes, _statistics: statistics };
@@ -202,12 +207,13 @@ impl Kernel {
             }
             let Some(link) = attached.link.take() else { continue };
             attached.verdict = Verdict::Standby;
-            if let Link::Hook(link) = link
-                && let Ok(program) = program::<RawTracePoint>(&mut self.bpf, attached.probe.program)
-            {
-                // A failed detach leaves the link to the end of the process.
-                let _ = program.detach(link);
-            }
+            let (bpf, name) = (&mut self.bpf, attached.probe.program);
+            // A failed detach leaves the link to the end of the process.
+            let _ = match link {
+                Link::Hook(link) => program::<RawTracePoint>(bpf, name).and_then(|program| program.detach(link)),
+                Link::Calls(link) => program::<BtfTracePoint>(bpf, name).and_then(|program| program.detach(link)),
+                Link::Place => Ok(()),
+            };
         }
     }
 
@@ -286,7 +292,7 @@ fn wrong(name: &'static str, error: &MapError) -> LoadError {
     LoadError::Map(name, error.to_string())
 }
 
-fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf, LoadError> {
+fn load_object(settings: &KernelSettings, layout: &KernelLayout, btf: &Btf) -> Result<Ebpf, LoadError> {
     let read;
     let object = match &settings.object {
         None => OBJECT,
@@ -305,6 +311,7 @@ fn load_object(settings: &KernelSettings, layout: &KernelLayout) -> Result<Ebpf,
     let testing = if settings.tests { settings.targets } else { 1 };
     let wake_bytes = u64::from(settings.ring_bytes / 4);
     EbpfLoader::new()
+        .btf(Some(btf))
         .verifier_log_level(VerifierLogLevel::STATS)
         .map_max_entries("EVENTS", settings.ring_bytes)
         .map_max_entries("FDS", settings.descriptors)
@@ -344,8 +351,8 @@ fn lacks_privilege(text: &str) -> bool {
     text.contains("Operation not permitted")
 }
 
-fn load_program(bpf: &mut Ebpf, probe: &'static Probe) -> Result<Attached, LoadError> {
-    let verdict = match try_load(bpf, probe) {
+fn load_program(bpf: &mut Ebpf, btf: &Btf, probe: &'static Probe) -> Result<Attached, LoadError> {
+    let verdict = match try_load(bpf, btf, probe) {
         Ok(()) => Verdict::Standby,
         Err(error) => Verdict::Broken(chain(&error)),
     };
@@ -363,11 +370,14 @@ fn refuse_if_required(probe: &'static Probe, verdict: &Verdict) -> Result<(), Lo
     }
 }
 
-fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
+fn try_load(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), ProgramError> {
     match probe.site {
-        Site::Tracepoint { .. } | Site::Call { .. } | Site::Tail { .. } => {
-            program::<RawTracePoint>(bpf, probe.program)?.load()
+        Site::Tracepoint { .. } => program::<RawTracePoint>(bpf, probe.program)?.load(),
+        Site::Calls { side } | Site::Call { side, .. } => {
+            program::<BtfTracePoint>(bpf, probe.program)?.load(side.tracepoint(), btf)
         }
+        // Those that continue there are at an exit.
+        Site::Tail { .. } => program::<BtfTracePoint>(bpf, probe.program)?.load(Side::Exit.tracepoint(), btf),
         Site::Inside { .. } => program::<UProbe>(bpf, probe.program)?.load(),
     }
 }
@@ -375,6 +385,7 @@ fn try_load(bpf: &mut Ebpf, probe: &Probe) -> Result<(), ProgramError> {
 fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
     match probe.site {
         Site::Tracepoint { name } => Ok(Link::Hook(program::<RawTracePoint>(bpf, probe.program)?.attach(name)?)),
+        Site::Calls { .. } => Ok(Link::Calls(program::<BtfTracePoint>(bpf, probe.program)?.attach()?)),
         Site::Call { number, side } => place(bpf, probe, side.map(), number),
         Site::Tail { index } => place(bpf, probe, "TAILS", index),
         // Onto each target by itself.
@@ -384,7 +395,7 @@ fn attach_program(bpf: &mut Ebpf, probe: &Probe) -> Result<Link, ProgramError> {
 
 /// Puts a program where others go on in it.
 fn place(bpf: &mut Ebpf, probe: &Probe, map: &str, index: u32) -> Result<Link, ProgramError> {
-    let fd = program::<RawTracePoint>(bpf, probe.program)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
+    let fd = program::<BtfTracePoint>(bpf, probe.program)?.fd()?.try_clone().map_err(ProgramError::IOError)?;
     let map = bpf.map_mut(map).ok_or(ProgramError::NotLoaded)?;
     ProgramArray::try_from(map)?.set(index, &fd, 0)?;
     Ok(Link::Place)

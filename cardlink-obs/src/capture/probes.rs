@@ -65,6 +65,10 @@ pub enum Site {
     Tracepoint {
         name: &'static str,
     },
+    /// All system calls, by a raw tracepoint whose arguments the kernel has types for.
+    Calls {
+        side: Side,
+    },
     /// Gone on in by the hooks of all system calls, for the one of this number.
     Call {
         number: u32,
@@ -89,6 +93,14 @@ pub enum Side {
 }
 
 impl Side {
+    /// The tracepoint that the kernel has there.
+    pub const fn tracepoint(self) -> &'static str {
+        match self {
+            Self::Entry => "sys_enter",
+            Self::Exit => "sys_exit",
+        }
+    }
+
     /// The map of the programs.
     pub const fn map(self) -> &'static str {
         match self {
@@ -101,7 +113,7 @@ impl Side {
 impl Site {
     /// The kernel runs the program there by itself.
     pub const fn is_hook(self) -> bool {
-        matches!(self, Self::Tracepoint { .. } | Self::Inside { .. })
+        matches!(self, Self::Tracepoint { .. } | Self::Calls { .. } | Self::Inside { .. })
     }
 }
 
@@ -109,6 +121,7 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tracepoint { name } => write!(f, "raw:{name}"),
+            Self::Calls { side } => write!(f, "tp_btf:{}", side.tracepoint()),
             Self::Call { number, side: Side::Entry } => write!(f, "enter:{number}"),
             Self::Call { number, side: Side::Exit } => write!(f, "exit:{number}"),
             Self::Tail { index } => write!(f, "tail:{index}"),
@@ -161,6 +174,10 @@ impl Verdict {
 
 const fn tracepoint(name: &'static str, family: Family) -> Probe {
     Probe { program: name, site: Site::Tracepoint { name }, family, required: true }
+}
+
+const fn calls(side: Side) -> Probe {
+    Probe { program: side.tracepoint(), site: Site::Calls { side }, family: Family::Call, required: true }
 }
 
 const fn entry(program: &'static str, number: libc::c_long, family: Family) -> Probe {
@@ -246,8 +263,8 @@ pub const PROBES: &[Probe] = &[
     exit("sys_exit_rename", libc::SYS_rename, Family::Report),
     exit("sys_exit_renameat", libc::SYS_renameat, Family::Report),
     exit("sys_exit_renameat2", libc::SYS_renameat2, Family::Report),
-    tracepoint("sys_enter", Family::Call),
-    tracepoint("sys_exit", Family::Call),
+    calls(Side::Entry),
+    calls(Side::Exit),
     inside("library_enter", Family::Library, false),
     inside("library_return", Family::Library, true),
     inside("function_enter", Family::Function, false),
