@@ -2,15 +2,12 @@
 //! opentelemetry.
 
 pub mod aliases;
-mod dialogue_mask;
 pub mod json;
 pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod otlp;
-mod plain_mask;
 pub mod recording;
-mod run_mask;
 pub mod spans;
 pub mod text;
 pub mod wall;

@@ -1,11 +1,18 @@
 //! Lists of devices: `SERIAL<tab>STATE` a line, or in columns with more behind the state.
 
+use std::ops::Range;
+
 /// Devices of a list that are told.
 pub const MOST_LISTED: usize = 256;
 /// The longest serial number that is one.
 const MOST_SERIAL: usize = 128;
 /// The most bytes of a list that are read.
 pub(super) const MOST_LIST: usize = 1 << 16;
+
+/// What the server's number for a device follows.
+const NUMBER: &str = "transport_id:";
+/// What stands for bytes that are not kept.
+const FILLER: u8 = b'x';
 
 /// What the server says of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +46,50 @@ pub(super) fn read(list: &[u8]) -> Vec<Listed> {
     list.split(|byte| *byte == b'\n').filter_map(line).take(MOST_LISTED).collect()
 }
 
+/// Overwrites all but states and numbers, and serial numbers by what `serial` gives for them.
+pub(super) fn mask(list: &mut [u8], serial: &dyn Fn(&[u8]) -> Vec<u8>) {
+    for line in list.split_mut(|byte| *byte == b'\n') {
+        let Some(end) = line.iter().position(|byte| matches!(byte, b'\t' | b' ')) else {
+            line.fill(FILLER);
+            continue;
+        };
+        let (name, rest) = line.split_at_mut(end);
+        name.copy_from_slice(&serial(name));
+        mask_rest(rest);
+    }
+}
+
+/// Masks what stands behind a serial number.
+fn mask_rest(rest: &mut [u8]) {
+    let clear = rest.to_vec();
+    let begins = clear.len() - clear.trim_ascii_start().len();
+    let state = clear.get(begins..).unwrap_or_default();
+    let known = STATES.iter().find(|(text, _)| state.starts_with(text.as_bytes())).map_or(0, |(text, _)| text.len());
+    let number = number(&clear).unwrap_or_default();
+    for (place, byte) in rest.iter_mut().enumerate().skip(begins + known) {
+        if !number.contains(&place) {
+            *byte = if known > 0 { b' ' } else { FILLER };
+        }
+    }
+}
+
+/// Where the server's number for a device stands, with what it follows: at the end.
+fn number(rest: &[u8]) -> Option<Range<usize>> {
+    let rest = rest.trim_ascii_end();
+    let from = rest.windows(NUMBER.len()).rposition(|window| window == NUMBER.as_bytes())?;
+    rest.get(from + NUMBER.len()..)?.iter().all(u8::is_ascii_digit).then_some(from..rest.len())
+}
+
 fn line(line: &[u8]) -> Option<Listed> {
     let end = line.iter().position(|byte| matches!(byte, b'\t' | b' '))?;
     let (serial, rest) = line.split_at(end);
     if serial.is_empty() || serial.len() > MOST_SERIAL {
         return None;
     }
-    let rest = String::from_utf8_lossy(rest.trim_ascii());
-    let state = STATES.iter().find(|(text, _)| rest.starts_with(text)).map_or("other", |(_, word)| word);
-    let transport = rest.rsplit_once("transport_id:").and_then(|(_, id)| id.trim().parse().ok());
+    let transport =
+        number(rest).and_then(|place| std::str::from_utf8(rest.get(place)?).ok()?.get(NUMBER.len()..)?.parse().ok());
+    let rest = rest.trim_ascii();
+    let state = STATES.iter().find(|(text, _)| rest.starts_with(text.as_bytes())).map_or("other", |(_, word)| word);
     Some(Listed { serial: serial.to_vec(), state, transport })
 }
 

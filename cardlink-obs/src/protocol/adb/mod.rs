@@ -7,9 +7,12 @@
 //! passed over. Its memory is bounded whatever comes.
 
 mod arguments;
+mod command_line;
 mod devices;
+mod frame;
 mod reader;
 mod reason;
+mod redact;
 mod service;
 mod shell;
 mod sync;
@@ -20,6 +23,7 @@ pub use arguments::{Arguments, command, keep_said, said, said_reduced};
 pub use devices::{Listed, MOST_LISTED};
 pub use reader::{Asked, Event, Outcome, Reader};
 pub use reason::Reason;
+pub use redact::AdbRedactor;
 pub use service::{Selector, looks_like_adb, operation};
 
 /// Entry point of the fuzzer: each byte of input says how many bytes follow and which way they go.
@@ -48,4 +52,5 @@ pub fn fuzz(data: &[u8]) {
     let begun = told.iter().filter(|event| matches!(event, Event::Asked(_))).count();
     let ended = told.iter().filter(|event| matches!(event, Event::Ended(_))).count();
     assert!(ended <= begun, "{ended} ends of {begun} requests");
+    redact::check(data);
 }

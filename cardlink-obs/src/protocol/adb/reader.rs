@@ -2,6 +2,7 @@
 
 use super::{
     devices::{self, Listed, MOST_LIST},
+    frame::{Frame, Part, What, is_blank},
     reason::Reason,
     service::{MOST_SERVICE, Selector, Service, Shape},
     shell::Packets,
@@ -11,7 +12,7 @@ use super::{
 /// Bytes that came before it was their turn.
 const MOST_AHEAD: usize = 4096;
 /// A message or a reason is kept as far as this.
-const MOST_TEXT: usize = 256;
+pub(super) const MOST_TEXT: usize = 256;
 
 /// What bytes completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,13 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// By the text of a refusal.
+    pub(super) fn failed(text: &[u8]) -> Self {
+        if is_blank(text) { Self::Unknown } else { Self::Failed(Reason::of(text)) }
+    }
+}
+
 /// Reads both directions.
 #[derive(Debug)]
 pub struct Reader {
@@ -83,42 +91,6 @@ enum State {
     Sync(Box<Sync>),
     /// Nothing more can be learnt.
     Over,
-}
-
-/// Four hexadecimal digits of length, and as many bytes.
-#[derive(Debug, Default)]
-struct Frame {
-    digits: Vec<u8>,
-    body: Vec<u8>,
-    left: usize,
-}
-
-impl Frame {
-    const fn is_empty(&self) -> bool {
-        self.digits.is_empty()
-    }
-
-    /// Takes bytes, and keeps `most` of the body; the rest of them, and whether it is complete. `None`: this is none.
-    fn feed<'a>(&mut self, bytes: &'a [u8], most: usize) -> Option<(&'a [u8], bool)> {
-        let mut rest = bytes;
-        if self.digits.len() < 4 {
-            let (digits, after) = rest.split_at((4 - self.digits.len()).min(rest.len()));
-            self.digits.extend(digits);
-            rest = after;
-            if self.digits.len() < 4 {
-                return Some((rest, false));
-            }
-            if !self.digits.iter().all(u8::is_ascii_hexdigit) {
-                return None;
-            }
-            self.left = usize::from_str_radix(std::str::from_utf8(&self.digits).ok()?, 16).ok()?;
-        }
-        let (body, rest) = rest.split_at(self.left.min(rest.len()));
-        let room = most.saturating_sub(self.body.len()).min(body.len());
-        self.body.extend(body.iter().take(room));
-        self.left -= body.len();
-        Some((rest, self.left == 0))
-    }
 }
 
 impl Default for Reader {
@@ -146,6 +118,27 @@ impl Reader {
         match &self.state {
             State::Sync(sync) => sync.bulk(),
             _ => None,
+        }
+    }
+
+    /// What the next bytes of a side are.
+    pub(super) fn part(&self, from_client: bool) -> Part {
+        let rest = |what| Part::of(what, usize::MAX);
+        match (&self.state, from_client) {
+            (State::Request(frame), true) => frame.part(|fresh| What::Service { fresh }),
+            (State::Request(_), false) => rest(What::Ahead),
+            (State::Port(frame), true) if frame.is_empty() => Part::of(What::Kept, 4),
+            (State::Sync(sync), _) => sync.part(from_client),
+            (_, true) | (State::Over, false) => rest(What::Blank),
+            (State::Status(_, status), false) => Part::of(What::Kept, 4 - status.len()),
+            (State::Failing(frame), false) => frame.part(|fresh| What::Reason { fresh }),
+            (State::Number(number), false) => Part::of(What::Kept, 8 - number.len()),
+            (State::Message(Shape::Devices, frame) | State::Track(frame), false) => {
+                frame.part(|fresh| What::Devices { fresh })
+            }
+            (State::Message(Shape::Verdict, frame), false) => frame.part(|fresh| What::Verdict { fresh }),
+            (State::Message(_, frame) | State::Port(frame), false) => frame.part(|_| What::Blank),
+            (State::Shell(packets), false) => packets.part(),
         }
     }
 
@@ -228,6 +221,9 @@ impl Reader {
         }
         let (rest, complete) = frame.feed(bytes, MOST_SERVICE)?;
         if complete {
+            if is_blank(&frame.body) {
+                return None;
+            }
             let service = Service::parse(&frame.body);
             tell(Event::Asked(Asked {
                 operation: service.operation,
@@ -263,7 +259,7 @@ impl Reader {
             State::Failing(frame) => {
                 let (rest, complete) = frame.feed(bytes, MOST_TEXT)?;
                 if complete {
-                    tell(Event::Ended(Outcome::Failed(Reason::of(&frame.body))));
+                    tell(Event::Ended(Outcome::failed(&frame.body)));
                     self.state = State::Request(Frame::default());
                 }
                 Some(rest)
@@ -283,7 +279,7 @@ impl Reader {
                 let (rest, complete) = frame.feed(bytes, most)?;
                 if complete {
                     if *shape == Shape::Devices {
-                        tell(Event::Devices(devices::read(&frame.body)));
+                        tell(Event::Devices(listed(&frame.body)?));
                     }
                     tell(Event::Ended(match shape {
                         Shape::Verdict => verdict(&frame.body),
@@ -296,7 +292,7 @@ impl Reader {
             State::Track(frame) => {
                 let (rest, complete) = frame.feed(bytes, MOST_LIST)?;
                 if complete {
-                    tell(Event::Devices(devices::read(&frame.body)));
+                    tell(Event::Devices(listed(&frame.body)?));
                     *frame = Frame::default();
                 }
                 Some(rest)
@@ -350,8 +346,23 @@ fn granted(service: &mut Service, tell: &mut dyn FnMut(Event)) -> State {
     }
 }
 
+/// The devices of a list; `None` when it is not there.
+fn listed(list: &[u8]) -> Option<Vec<Listed>> {
+    (!is_blank(list)).then(|| devices::read(list))
+}
+
+/// How answers to `connect` begin when it went well.
+const GOOD: [&[u8]; 3] = [b"connected to", b"already connected", b"Successfully"];
+
 /// What the text of an answer to `connect` says.
 fn verdict(text: &[u8]) -> Outcome {
-    const GOOD: [&[u8]; 3] = [b"connected to", b"already connected", b"Successfully"];
-    if GOOD.iter().any(|good| text.starts_with(good)) { Outcome::Okay } else { Outcome::Failed(Reason::of(text)) }
+    if GOOD.iter().any(|good| text.starts_with(good)) { Outcome::Okay } else { Outcome::failed(text) }
+}
+
+/// Overwrites all of such a text that does not say this.
+pub(super) fn mask_verdict(text: &mut [u8]) {
+    match GOOD.iter().find(|good| text.starts_with(good)) {
+        Some(good) => text.get_mut(good.len()..).unwrap_or_default().fill(b' '),
+        None => Reason::mask(text, MOST_TEXT),
+    }
 }

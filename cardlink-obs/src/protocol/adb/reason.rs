@@ -72,6 +72,16 @@ impl Reason {
         Self::among(OWN_TEXTS.iter().chain(TEXTS), &words_of(line))
     }
 
+    /// Overwrites all of a text that does not say the reason, of which so much is read.
+    pub(super) fn mask(text: &mut [u8], most: usize) {
+        let read = text.get(..text.len().min(most)).unwrap_or_default();
+        let words = words_of(read);
+        let found = TEXTS.iter().map(|(part, _)| *part).find(|part| words.contains(part)).unwrap_or_default();
+        for (place, byte) in text.iter_mut().enumerate() {
+            *byte = found.as_bytes().get(place).copied().unwrap_or(b' ');
+        }
+    }
+
     fn among<'a>(mut texts: impl Iterator<Item = &'a (&'static str, &'static str)>, words: &str) -> Self {
         texts.find(|(part, _)| words.contains(part)).map_or(Self::OTHER, |(_, word)| Self(word))
     }

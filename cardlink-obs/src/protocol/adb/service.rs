@@ -1,13 +1,14 @@
 //! Services: what a request asks for, and how its answer goes on.
 
-use crate::protocol::at;
+use super::command_line::{self, at_names, program};
+use std::ops::Range;
 
 /// A service is kept as far as this; what follows are arguments.
 pub(super) const MOST_SERVICE: usize = 2048;
+/// What stands for bytes that are not kept.
+const FILLER: u8 = b'x';
 /// The longest serial number that is one.
 const MOST_SERIAL: usize = 128;
-/// Names of AT commands that are told of one shell command.
-const MOST_AT: usize = 16;
 
 /// Names of operations: a closed list, for labels.
 pub mod operation {
@@ -81,6 +82,8 @@ pub(super) struct Service {
     pub at: Vec<String>,
     /// The program that a shell command runs, when it is one of Android's own.
     pub program: Option<&'static str>,
+    /// So many bytes at its end are arguments.
+    pub arguments: usize,
 }
 
 /// Whether these first bytes of a connection are a request; `None` when there are too few to say.
@@ -121,7 +124,12 @@ impl Service {
     }
 
     fn new(operation: &'static str, selector: Selector, shape: Shape) -> Self {
-        Self { operation, selector, shape, at: Vec::new(), program: None }
+        Self { operation, selector, shape, at: Vec::new(), program: None, arguments: 0 }
+    }
+
+    /// What it ends with are its arguments.
+    fn with(self, arguments: &[u8]) -> Self {
+        Self { arguments: arguments.len(), ..self }
     }
 
     fn of_host(host: &[u8], selector: Selector) -> Self {
@@ -144,35 +152,43 @@ impl Service {
             b"forward" => (op::FORWARD, Shape::Twice),
             b"list-forward" => (op::LIST_FORWARD, Shape::Message),
             b"killforward" | b"killforward-all" => (op::KILL_FORWARD, Shape::Twice),
-            b"connect" => return Self::new(op::CONNECT, selected(argument), Shape::Verdict),
-            b"disconnect" => return Self::new(op::DISCONNECT, selected(argument), Shape::Message),
+            b"connect" => return Self::new(op::CONNECT, selected(argument), Shape::Verdict).with(argument),
+            b"disconnect" => return Self::new(op::DISCONNECT, selected(argument), Shape::Message).with(argument),
             b"pair" => (op::PAIR, Shape::Verdict),
             b"reconnect" | b"reconnect-offline" | b"attach" | b"detach" => (op::RECONNECT, Shape::Message),
             b"emulator" => (op::EMULATOR, Shape::Status),
             b"server-status" => (op::SERVER_STATUS, Shape::Message),
             b"mdns" => (op::MDNS, Shape::Message),
-            _ if name.starts_with(b"wait-for-") => (op::WAIT_FOR, Shape::Twice),
-            _ => (op::HOST_OTHER, Shape::Raw),
+            _ => {
+                return match host.strip_prefix(b"wait-for-") {
+                    Some(what) => Self::new(op::WAIT_FOR, selector, Shape::Twice).with(what),
+                    None => Self::new(op::HOST_OTHER, selector, Shape::Raw).with(host),
+                };
+            }
         };
-        Self::new(operation, selector, shape)
+        Self::new(operation, selector, shape).with(argument)
     }
 
     /// Requests that choose the device for the next one.
     fn choosing(host: &[u8]) -> Option<Self> {
-        let transport = |selector, numbered| Self::new(operation::TRANSPORT, selector, Shape::Transport { numbered });
+        let transport = |selector, numbered, arguments| {
+            Self::new(operation::TRANSPORT, selector, Shape::Transport { numbered }).with(arguments)
+        };
         if let Some(serial) = host.strip_prefix(b"tport:serial:") {
-            return Some(transport(selected(serial), true));
+            return Some(transport(selected(serial), true, serial));
         }
-        if host.starts_with(b"tport:") {
-            return Some(transport(Selector::Any, true));
+        if let Some(which) = host.strip_prefix(b"tport:") {
+            return Some(transport(Selector::Any, true, which));
         }
         if let Some(id) = host.strip_prefix(b"transport-id:") {
-            return Some(transport(number(id), false));
+            let number = number(id);
+            let secret = if number == Selector::Any { id } else { &[] };
+            return Some(transport(number, false, secret));
         }
         if let Some(serial) = host.strip_prefix(b"transport:") {
-            return Some(transport(selected(serial), false));
+            return Some(transport(selected(serial), false, serial));
         }
-        host.starts_with(b"transport-").then(|| transport(Selector::Any, false))
+        host.strip_prefix(b"transport-").map(|which| transport(Selector::Any, false, which))
     }
 
     fn of_device(service: &[u8]) -> Self {
@@ -207,16 +223,56 @@ impl Service {
             b"sideload" | b"sideload-host" | b"rescue-install" => (op::SIDELOAD, Shape::Raw),
             b"tcp" | b"local" | b"localabstract" | b"localreserved" | b"localfilesystem" | b"dev" | b"dev-raw"
             | b"vsock" | b"acceptfd" => (op::OPEN, Shape::Raw),
-            _ => (op::OTHER, Shape::Raw),
+            _ => return Self::new(op::OTHER, Selector::None, Shape::Raw).with(service),
         };
-        Self::new(operation, Selector::None, shape)
+        Self::new(operation, Selector::None, shape).with(argument)
     }
 
     fn shell(command: &[u8], shape: Shape) -> Self {
         let at = at_names(command);
         let operation = if at.is_empty() { operation::SHELL } else { operation::SHELL_AT };
-        Self { operation, selector: Selector::None, shape, at, program: program(command) }
+        Self { operation, selector: Selector::None, shape, at, program: program(command), arguments: command.len() }
     }
+
+    fn runs_a_command(&self) -> bool {
+        [operation::SHELL, operation::SHELL_AT, operation::EXEC].contains(&self.operation)
+    }
+}
+
+/// Overwrites what does not tell what is asked for, and the serial number of the device by what `mask` gives for it.
+pub(super) fn mask(service: &mut [u8], serial: &dyn Fn(&[u8]) -> Vec<u8>) {
+    let read = Service::parse(service);
+    let (head, arguments) = service.split_at_mut(service.len() - read.arguments.min(service.len()));
+    if read.runs_a_command() {
+        command_line::mask(arguments);
+    } else if matches!(&read.selector, Selector::Serial(chosen) if **chosen == *arguments) {
+        arguments.copy_from_slice(&serial(arguments));
+    } else {
+        arguments.fill(FILLER);
+    }
+    if let Some(named) = device_before(head) {
+        let masked = serial(head.get(named.clone()).unwrap_or_default());
+        head.iter_mut().skip(named.start).zip(masked).for_each(|(byte, masked)| *byte = masked);
+        return;
+    }
+    // Options of a shell.
+    let options = head.iter().position(|byte| *byte == b',').map_or(head.len(), |comma| comma + 1);
+    for option in head.get_mut(options..).unwrap_or_default().split_mut(|byte| matches!(byte, b',' | b':')) {
+        if option != b"v2" {
+            option.fill(FILLER);
+        }
+    }
+}
+
+/// Where the name of the device stands that a request begins with.
+fn device_before(service: &[u8]) -> Option<Range<usize>> {
+    let after = |prefix: &[u8], named: &[u8]| prefix.len()..prefix.len() + named.len();
+    let (serial, transport) = (b"host-serial:".as_slice(), b"host-transport-id:".as_slice());
+    if let Some(rest) = service.strip_prefix(serial) {
+        return Some(after(serial, split_serial(rest).0));
+    }
+    let id = split_at_colon(service.strip_prefix(transport)?).0;
+    (number(id) == Selector::Any).then(|| after(transport, id))
 }
 
 fn selected(serial: &[u8]) -> Selector {
@@ -260,106 +316,6 @@ fn split_serial(text: &[u8]) -> (&[u8], &[u8]) {
         _ => first,
     };
     (text.get(..prefix + end).unwrap_or_default(), text.get(prefix + end + 1..).unwrap_or_default())
-}
-
-/// Names of the AT commands that a shell command sends to a device of the phone or hands to a tool for them.
-fn at_names(command: &[u8]) -> Vec<String> {
-    const TOOLS: [&[u8]; 5] = [b"atcli", b"sendat", b"send_at", b"microcom", b"busybox microcom"];
-    let mut names = Vec::new();
-    let has = |what: &[u8]| command.windows(what.len()).any(|window| window == what);
-    if !has(b"/dev/") && !TOOLS.iter().any(|tool| command.starts_with(tool)) {
-        return names;
-    }
-    let mut at = 0;
-    while let Some(rest) = command.get(at..).filter(|rest| !rest.is_empty() && names.len() < MOST_AT) {
-        let fresh = at == 0
-            || command.get(at - 1).is_none_or(|before| !before.is_ascii_alphanumeric() && !b"_/.-".contains(before));
-        if !fresh || !rest.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"AT")) {
-            at += 1;
-            continue;
-        }
-        // Up to where the shell or the line ends; `\r` is often written out.
-        let ends = |(place, byte): (usize, &u8)| {
-            matches!(byte, b'\r' | b'\n' | b'\'' | b'\\' | b'>' | b'|')
-                || (*byte == b'"' && rest.get(place + 1).is_none_or(|next| b" \t>|&".contains(next)))
-        };
-        let length = rest.iter().enumerate().position(|(place, byte)| ends((place, byte))).unwrap_or(rest.len());
-        let line = rest.get(..length).unwrap_or_default();
-        if !line.get(2).is_none_or(|byte| b"+&^#$%*!@ \tDEIZQVHASX&".contains(&byte.to_ascii_uppercase())) {
-            at += 2;
-            continue;
-        }
-        let mut dialogue = at::Dialogue::new();
-        for byte in line.trim_ascii_end().iter().chain(b"\r") {
-            if let (_, Some(at::Written::Command(line))) = dialogue.write(*byte) {
-                names.extend(line.names);
-            }
-        }
-        at += length.max(2);
-    }
-    names.truncate(MOST_AT);
-    names
-}
-
-/// The program that a shell command runs; `None` when it is not one of these: anything else could be a secret.
-fn program(command: &[u8]) -> Option<&'static str> {
-    const PROGRAMS: &[&str] = &[
-        "am",
-        "appops",
-        "bugreport",
-        "cat",
-        "chmod",
-        "cmd",
-        "content",
-        "cp",
-        "date",
-        "df",
-        "dmesg",
-        "dumpsys",
-        "echo",
-        "find",
-        "getprop",
-        "grep",
-        "id",
-        "ifconfig",
-        "input",
-        "ip",
-        "kill",
-        "logcat",
-        "ls",
-        "mkdir",
-        "monkey",
-        "mount",
-        "mv",
-        "netstat",
-        "ping",
-        "pidof",
-        "pm",
-        "ps",
-        "reboot",
-        "rm",
-        "run-as",
-        "screencap",
-        "screenrecord",
-        "sendevent",
-        "service",
-        "setprop",
-        "settings",
-        "sleep",
-        "sm",
-        "stat",
-        "su",
-        "svc",
-        "test",
-        "top",
-        "touch",
-        "uiautomator",
-        "uptime",
-        "wm",
-    ];
-    let word = command.trim_ascii_start().split(|byte| byte.is_ascii_whitespace() || b";|&><".contains(byte)).next()?;
-    let word = word.rsplit(|byte| *byte == b'/').next()?;
-    PROGRAMS.iter().copied().find(|program| program.as_bytes() == word)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Packets of `shell,v2`: a type, a length (little endian), and as many bytes. Only the exit code is read.
 
+use super::frame::{Part, What};
+
 const EXIT: u8 = 3;
 const HEADER: usize = 5;
 
@@ -47,6 +49,19 @@ impl Packets {
         exit
     }
 
+    /// What the next bytes are.
+    pub fn part(&self) -> Part {
+        if self.lost {
+            Part::of(What::Tail, usize::MAX)
+        } else if self.left == 0 {
+            Part::of(What::Kept, HEADER - self.have)
+        } else if self.header[0] == EXIT {
+            Part::of(What::Code, 1)
+        } else {
+            Part::of(What::Blank, usize::try_from(self.left).unwrap_or(usize::MAX))
+        }
+    }
+
     /// Bytes are missing.
     pub fn gap(&mut self, len: u64) {
         if self.have == 0 && self.left >= len && self.header[0] != EXIT {
@@ -63,6 +78,15 @@ impl Packets {
             [EXIT, 1, 0, 0, 0, code] if self.lost => Some(code),
             _ => None,
         }
+    }
+
+    /// Overwrites bytes after the framing was lost: all but an exit packet at their end.
+    pub fn mask_tail(bytes: &mut [u8]) {
+        let rest = match *bytes {
+            [ref mut rest @ .., EXIT, 1, 0, 0, 0, _] => rest,
+            ref mut all => all,
+        };
+        rest.fill(0);
     }
 
     fn remember(&mut self, bytes: &[u8]) {

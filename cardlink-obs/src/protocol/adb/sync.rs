@@ -2,8 +2,8 @@
 //! passed over.
 
 use super::{
-    reader::{Asked, Event, Outcome},
-    reason::Reason,
+    frame::{Part, What},
+    reader::{Asked, Event, MOST_TEXT, Outcome},
     service::{Selector, operation as op},
 };
 use std::collections::VecDeque;
@@ -13,8 +13,6 @@ const MOST_WAITING: usize = 256;
 /// A file that is longer is not looked through to its end: the answer tells how it was sent, the next request that it was
 /// received. What else goes that way on the connection is not seen either.
 const BULK: u64 = 1 << 20;
-/// A reason is kept as far as this.
-const MOST_REASON: usize = 256;
 /// `struct` of a STAT answer, and of its second version (error, dev, ino, mode, nlink, uid, gid, size, three times).
 const STAT: u64 = 12;
 const STAT_V2: u64 = 68;
@@ -93,7 +91,7 @@ impl Side {
         let passed = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         let (over, rest) = bytes.split_at(passed);
         if self.then == Then::Failed {
-            let room = MOST_REASON.saturating_sub(self.text.len());
+            let room = MOST_TEXT.saturating_sub(self.text.len());
             self.text.extend(over.iter().take(room));
         }
         self.skip -= passed as u64;
@@ -128,6 +126,27 @@ impl Sync {
             (_, true) => Some(false),
             _ => None,
         }
+    }
+
+    /// What the next bytes of a side are.
+    pub fn part(&self, from_client: bool) -> Part {
+        let (side, unheard) = if from_client { (&self.client, self.blind) } else { (&self.server, self.deaf) };
+        if self.over || unheard {
+            return Part::of(What::Blank, usize::MAX);
+        }
+        if side.skip > 0 {
+            let what = match side.then {
+                Then::Failed => What::Reason { fresh: side.text.is_empty() },
+                _ => What::Blank,
+            };
+            return Part::of(what, usize::try_from(side.skip).unwrap_or(usize::MAX));
+        }
+        let head = match side.head.get(..4).and_then(|id| id.try_into().ok()) {
+            _ if from_client => 8,
+            Some(id) => head_of(id),
+            None => 4,
+        };
+        Part::of(What::Head { fresh: side.head.is_empty() }, head.saturating_sub(side.head.len()))
     }
 
     /// Bytes are missing.
@@ -290,7 +309,7 @@ impl Sync {
     fn complete(&mut self, then: Then, tell: &mut dyn FnMut(Event)) {
         let outcome = match then {
             Then::Ended => Outcome::Okay,
-            Then::Failed => Outcome::Failed(Reason::of(&std::mem::take(&mut self.server.text))),
+            Then::Failed => Outcome::failed(&std::mem::take(&mut self.server.text)),
             Then::Nothing | Then::Setup(_) => return,
         };
         self.contents = 0;
@@ -298,6 +317,15 @@ impl Sync {
             tell(Event::Ended(outcome));
         }
     }
+}
+
+/// Whether this begins the head of a message.
+pub(super) fn is_head(bytes: &[u8]) -> bool {
+    const IDS: [&[u8; 4]; 16] = [
+        b"STAT", b"LST2", b"STA2", b"LIST", b"LIS2", b"SEND", b"SND2", b"RECV", b"RCV2", b"DATA", b"DONE", b"QUIT",
+        b"DENT", b"DNT2", b"OKAY", b"FAIL",
+    ];
+    IDS.iter().any(|id| bytes.starts_with(*id))
 }
 
 /// Bytes of the head of an answer; those of the length of what follows are the last of them.

@@ -1,17 +1,36 @@
-use super::{Asked, Event, Outcome, Reader, Selector, fuzz, operation as op};
+use super::{AdbRedactor, Asked, Event, Outcome, Reader, Selector, fuzz, operation as op};
 use proptest::prelude::*;
 
 const CLIENT: bool = true;
 const SERVER: bool = false;
 
-/// What a conversation tells, as short texts.
+/// What a conversation tells, as short texts. As a recording has it, it tells the same.
 fn told(conversation: &[(bool, &[u8])]) -> Vec<String> {
+    let told = read(conversation);
+    let masked = masked(conversation);
+    let masked: Vec<(bool, &[u8])> = masked.iter().map(|(from_client, bytes)| (*from_client, &**bytes)).collect();
+    assert_eq!(read(&masked), told, "masked");
+    told
+}
+
+fn read(conversation: &[(bool, &[u8])]) -> Vec<String> {
     let mut reader = Reader::new();
     let mut told = Vec::new();
     for (from_client, bytes) in conversation {
         reader.feed(*from_client, bytes, &mut |event| told.extend(short(event)));
     }
     told
+}
+
+/// The conversation with serial numbers as they are.
+fn masked(conversation: &[(bool, &[u8])]) -> Vec<(bool, Vec<u8>)> {
+    let mut redactor = AdbRedactor::new(Box::new(<[u8]>::to_vec));
+    let mask = |(from_client, bytes): &(bool, &[u8])| {
+        let mut bytes = bytes.to_vec();
+        redactor.mask(*from_client, &mut bytes);
+        (*from_client, bytes)
+    };
+    conversation.iter().map(mask).collect()
 }
 
 fn short(event: Event) -> Option<String> {
@@ -184,7 +203,9 @@ fn long_files_are_not_looked_through() {
 
 #[test]
 fn an_answer_may_run_ahead_of_its_request() {
-    assert_eq!(told(&[(SERVER, b"OKAY00040029"), (CLIENT, b"000chost:version")]), ["version", "ok"]);
+    assert_eq!(read(&[(SERVER, b"OKAY00040029"), (CLIENT, b"000chost:version")]), ["version", "ok"]);
+    // Before it is known what they answer, nothing of them can be kept but the status.
+    assert_eq!(told(&[(SERVER, b"OKAY"), (CLIENT, b"0009host:kill")]), ["kill", "ok"]);
 }
 
 #[test]
@@ -204,6 +225,76 @@ fn secrets_are_not_kept() {
     let told = format!("{all:?}");
     assert!(told.contains("AT+CPIN") && !told.contains("48151623"), "{told}");
     assert!(!format!("{reader:?}").contains("48151623"), "{reader:?}");
+}
+
+#[test]
+fn nothing_but_what_is_told_is_left_in_a_recording() {
+    let frame = |body: &str| format!("{:04x}{body}", body.len()).into_bytes();
+    let list =
+        "S1\tdevice\nS2  no permissions (user s3cret); see [http://s3cret] usb:s3cret transport_id:7\nS3\ts3cret\n";
+    let conversation: &[(bool, &[u8])] = &[
+        (CLIENT, &frame("host:devices-l")),
+        (SERVER, &[b"OKAY".as_slice(), &frame(list)].concat()),
+        (CLIENT, &frame("host:pair:s3cret:10.0.0.1:5")),
+        (SERVER, &[b"OKAY".as_slice(), &frame("Failed: closed by s3cret")].concat()),
+        (CLIENT, &frame("host-serial:S1:get-serialno")),
+        (SERVER, &[b"OKAY".as_slice(), &frame("s3cret")].concat()),
+        (CLIENT, &frame("host-serial:S1:forward:s3cret;s3cret")),
+        (SERVER, &[b"OKAYFAIL".as_slice(), &frame("cannot bind s3cret")].concat()),
+        (CLIENT, &frame("host:s3cret")),
+        (SERVER, b"FAIL0016unknown host service s3"),
+    ];
+    let expected = [
+        "devices",
+        "[S1=device S2=no_permissions S3=other]",
+        "ok",
+        "pair",
+        "closed",
+        "get_serialno S1",
+        "ok",
+        "forward S1",
+        "address_in_use",
+        "host_other",
+        "unknown_service",
+    ];
+    let clean = |masked: Vec<(bool, Vec<u8>)>| {
+        let left =
+            String::from_utf8_lossy(&masked.into_iter().flat_map(|(_, bytes)| bytes).collect::<Vec<_>>()).into_owned();
+        assert!(!left.contains("s3cret"), "{left:?}");
+    };
+    assert_eq!(told(conversation), expected);
+    clean(masked(conversation));
+    for (service, answer) in [
+        (
+            "shell,v2,TERM=s3cret,raw:s3cret -p s3cret; echo 'AT+CPIN=\"s3cret\"' > /dev/s3cret",
+            "\x01\x06\0\0\0s3cret\x03\x01\0\0\0\x02",
+        ),
+        ("shell:getprop s3cret", "s3cret"),
+        ("exec:s3cret", "s3cret"),
+        ("s3cret:1", "s3cret"),
+        ("tcp:s3cret", "s3cret"),
+        ("sync:", "FAIL\x1f\0\0\0no such file or directory s3cret"),
+    ] {
+        let conversation: &[(bool, &[u8])] = &[
+            (CLIENT, &frame("host:transport:S1")),
+            (SERVER, b"OKAY"),
+            (CLIENT, &frame(service)),
+            (SERVER, b"OKAY"),
+            (CLIENT, if service == "sync:" { b"RECV\x08\0\0\0/s3cret!" } else { b"s3cret" }),
+            (SERVER, answer.as_bytes()),
+        ];
+        told(conversation);
+        clean(masked(conversation));
+    }
+}
+
+/// What comes in pieces cannot be masked: a recording says that it is not there.
+#[test]
+fn texts_in_pieces_are_not_in_a_recording() {
+    let conversation: &[(bool, &[u8])] = &[(CLIENT, b"000chost:"), (CLIENT, b"version"), (SERVER, b"OKAY00040029")];
+    let masked = masked(conversation);
+    let masked: Vec<(bool, &[u8])> = masked.iter().map(|(from_client, bytes)| (*from_client, &**bytes)).collect();
+    assert_eq!((read(conversation), read(&masked)), (vec!["version".into(), "ok".into()], vec!["lost".into()]));
 }
 
 #[test]

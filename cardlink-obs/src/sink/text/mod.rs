@@ -4,20 +4,23 @@ mod adb;
 mod connect;
 mod database;
 mod device;
+mod filter;
 mod function;
+mod modem;
 mod session;
 mod test;
 
+pub use filter::Filter;
+
 use super::{Sink, names::Names, wall::WallClock};
 use crate::observation::{
-    AdbResult, AtCommand, AtResult, AtUnsolicited, Blind, Call, Connection, ConnectionClosed, ConnectionOutcome,
-    DatabaseChange, Handshake, LineChange, Observation, PeerAddress, Phases, Process, ProgramWait, Role, SessionStatus,
-    Stamp, TargetChange, TargetEvent, Trigger, Tty,
+    Blind, Connection, ConnectionClosed, ConnectionOutcome, Handshake, Observation, Phases, Role, Stamp, TargetChange,
+    TargetEvent,
 };
 use crate::protocol::tls::is_signal;
-use crate::track::dialogue::KINDS;
 use crate::words::counted;
 use anstyle::{AnsiColor, Style};
+use filter::is_followed;
 use std::{
     io::{self, Write},
     time::Duration,
@@ -35,150 +38,6 @@ const SAME: Duration = Duration::from_millis(500);
 const BAR: usize = 12;
 /// Shorter waits of a program are nobody's trouble.
 const TOLD_WAIT: Duration = Duration::from_millis(100);
-/// So long a program must have looked away before its answers' times are said to be upper bounds.
-const UNATTENDED: Duration = Duration::from_millis(20);
-
-/// What is to be shown.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only what failed.
-    pub failed: bool,
-    /// Only what took at least so long.
-    pub slower: Option<Duration>,
-    /// Only this connection.
-    pub connection: Option<u64>,
-    /// Only peers whose address begins with this.
-    pub peer: Option<String>,
-    /// Unsolicited result codes, closes, and every process that starts and ends, too.
-    pub all: bool,
-}
-
-impl Filter {
-    fn narrows(&self) -> bool {
-        self.failed || self.slower.is_some() || self.connection.is_some() || self.peer.is_some()
-    }
-
-    fn wants_connection(&self, connection: &Connection) -> bool {
-        self.connection.is_none_or(|number| number == connection.number) && self.wants_peer(connection.peer.as_ref())
-    }
-
-    fn wants_peer(&self, address: Option<&PeerAddress>) -> bool {
-        self.peer
-            .as_ref()
-            .is_none_or(|peer| address.is_some_and(|address| address.to_string().starts_with(peer.as_str())))
-    }
-
-    fn wants_maybe(&self, connection: Option<&Connection>) -> bool {
-        match connection {
-            Some(connection) => self.wants_connection(connection),
-            None => self.connection.is_none() && self.peer.is_none(),
-        }
-    }
-
-    fn wants(&self, failed: bool, took: Duration) -> bool {
-        (!self.failed || failed) && self.slower.is_none_or(|limit| took >= limit)
-    }
-
-    /// Whether an observation passes.
-    pub fn passes(&self, observation: &Observation) -> bool {
-        let no_connection = self.connection.is_none() && self.peer.is_none();
-        match observation {
-            Observation::Handshake(handshake) => {
-                self.wants_connection(&handshake.connection)
-                    && self.wants(handshake.failure.is_some(), handshake.duration())
-            }
-            Observation::ConnectionOpened(connection) => {
-                self.wants_connection(connection) && !self.failed && self.slower.is_none()
-            }
-            Observation::ConnectionClosed(closed) => {
-                self.wants_connection(&closed.connection) && !self.failed && self.slower.is_none()
-            }
-            Observation::Plaintext(plaintext) => {
-                self.wants_connection(&plaintext.connection) && self.slower.is_none() && !self.failed
-            }
-            Observation::Exchange(exchange) => {
-                let took = exchange.server().or(exchange.waited()).max(exchange.peer).unwrap_or_default();
-                let failed = exchange.broken().is_some() || exchange.status.is_none_or(|status| status >= 400);
-                self.wants_connection(&exchange.connection) && self.wants(failed, took)
-            }
-            Observation::Script(script) => {
-                let took = script.answered.map(|answered| answered.since(script.sent)).unwrap_or_default();
-                self.wants_connection(&script.connection) && self.wants(session::has_failed(script), took)
-            }
-            Observation::SessionOpened(opened) => {
-                self.wants_connection(&opened.connection) && self.slower.is_none() && !self.failed
-            }
-            Observation::Session(ended) => {
-                let failed = ended.status() != SessionStatus::Completed || ended.apdu_errors > 0;
-                self.wants_connection(&ended.connection) && self.wants(failed, ended.duration())
-            }
-            Observation::Finding(finding) => self.wants_connection(&finding.connection) && self.slower.is_none(),
-            Observation::AtCommand(command) => {
-                no_connection && self.wants(command.result.is_failure(), command.duration())
-            }
-            Observation::ProgramWait(wait) => {
-                no_connection && !self.failed && self.slower.is_none_or(|l| wait.wait >= l)
-            }
-            Observation::Test(test) => {
-                no_connection && self.wants(test.outcome.is_failure(), test.duration.unwrap_or_default())
-            }
-            Observation::Trigger(trigger) => {
-                no_connection && self.wants(!trigger.was_sent(), trigger.end.since(trigger.sent))
-            }
-            Observation::Function(call) => {
-                let took = call.calls.first().map(Call::duration).unwrap_or_default();
-                no_connection && !self.failed && self.slower.is_none_or(|limit| took >= limit)
-            }
-            Observation::AtUnsolicited(_)
-            | Observation::Line(_)
-            | Observation::TestSuite(_)
-            | Observation::TestStarted(_)
-            | Observation::Target(_)
-            | Observation::Process(_)
-            | Observation::DeviceChange(_)
-            | Observation::PhoneList(_) => !self.narrows(),
-            Observation::Query(query) => {
-                self.wants_maybe(query.connection.as_deref())
-                    && self.wants(query.error.is_some(), query.took.unwrap_or_default())
-            }
-            Observation::DatabaseConnection(told) => {
-                self.wants_maybe(told.connection.as_deref())
-                    && self.slower.is_none()
-                    && (!self.failed || matches!(told.change, DatabaseChange::Failed(_)))
-            }
-            Observation::ConnectFailed(failed) => {
-                let peer = failed.peer.as_ref();
-                let number = failed.connection.as_ref().map(|connection| connection.number);
-                self.connection.is_none_or(|wanted| number == Some(wanted))
-                    && self.wants_peer(peer)
-                    && self.wants(!failed.other_answered, failed.took.unwrap_or_default())
-            }
-            Observation::Incomplete(_) | Observation::Blind(_) => true,
-            Observation::DeviceApdu(apdu) => {
-                self.wants_maybe(apdu.connection.as_deref()) && self.wants(device::has_failed(apdu), apdu.duration())
-            }
-            Observation::AdbOperation(one) => {
-                self.wants_connection(&one.connection) && self.wants(adb::has_failed(one), one.duration())
-            }
-            Observation::AdbCommand(run) => {
-                let failed = !matches!(run.result, AdbResult::Ok);
-                no_connection && (self.all || !run.counted_elsewhere || failed) && self.wants(failed, run.duration())
-            }
-            Observation::DeviceOperation(operation) => {
-                self.wants_maybe(operation.connection.as_deref())
-                    && self.wants(operation.error.is_some(), operation.duration())
-            }
-            Observation::DeviceFinding(finding) => {
-                self.wants_maybe(finding.connection.as_deref()) && self.slower.is_none()
-            }
-        }
-    }
-}
-
-/// It is told in its own words.
-fn is_followed(spoke: &str) -> bool {
-    KINDS.iter().any(|kind| kind.name == spoke)
-}
 
 /// What a block of lines is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -386,86 +245,6 @@ impl<W: Write> Text<W> {
             "  TCP   {what}   {DIM}{lifetime}, {} B read, {} B written{again}{DIM:#}",
             closed.bytes_read, closed.bytes_written
         )
-    }
-
-    fn tty_heading(&mut self, at: Stamp, tty: &Tty) -> io::Result<()> {
-        let Process { pid, comm, .. } = &*tty.process;
-        let path = &*tty.path;
-        let about = Heading::Tty(*pid, path.to_owned());
-        if self.heading.as_ref().is_some_and(|(heading, _)| *heading == about) {
-            return Ok(());
-        }
-        self.heading = Some((about, at));
-        let time = self.time(at);
-        let device = if *tty.device.name == *path { String::new() } else { self.names.device(&tty.device) };
-        let space = if device.is_empty() { "" } else { " " };
-        writeln!(self.out, "{time} {HEAD}{comm}{HEAD:#}({pid}) {path}{space}{device}")
-    }
-
-    fn at_command(&mut self, command: &AtCommand) -> io::Result<()> {
-        self.tty_heading(command.end, &command.tty)?;
-        let took = duration(command.duration());
-        let (style, result) = match &command.result {
-            AtResult::Ok => (GOOD, String::from("OK")),
-            AtResult::Cme(number) => (BAD, format!("+CME ERROR {number}")),
-            AtResult::Cms(number) => (BAD, format!("+CMS ERROR {number}")),
-            other => (if other.is_failure() { BAD } else { GOOD }, other.to_string().replace('_', " ").to_uppercase()),
-        };
-        let name = if command.line.len() > 1 { command.line.join(" ; ") } else { command.name.clone() };
-        let first = match command.first_byte {
-            // Said only where it tells something: an answer that began well before it ended.
-            Some(first) if command.end.since(first) > TOLD_WAIT => {
-                format!("   {DIM}first byte {}{DIM:#}", duration(first.since(command.start)))
-            }
-            _ => String::new(),
-        };
-        let unattended = if command.unattended > UNATTENDED {
-            format!("   {DIM}the program was not looking for {}{DIM:#}", duration(command.unattended))
-        } else {
-            String::new()
-        };
-        let prompt =
-            command.prompt.map_or_else(String::new, |time| format!("   {DIM}prompt {}{DIM:#}", duration(time)));
-        writeln!(self.out, "  {name:<14} {style}{result}{style:#}   {took}{first}{prompt}{unattended}")
-    }
-
-    fn program_wait(&mut self, wait: &ProgramWait) -> io::Result<()> {
-        self.tty_heading(wait.answered + wait.wait, &wait.tty)?;
-        writeln!(
-            self.out,
-            "  {:<14} {WARN}program +{}, polling after the answer ⚠{WARN:#} its parser missed it?",
-            wait.command,
-            duration(wait.wait)
-        )
-    }
-
-    fn trigger(&mut self, trigger: &Trigger) -> io::Result<()> {
-        self.tty_heading(trigger.end, &trigger.tty)?;
-        let (style, what) = match &trigger.result {
-            AtResult::Ok => (GOOD, String::from("sent")),
-            other => (BAD, other.to_string().replace('_', " ")),
-        };
-        let tar = trigger.tar.map_or_else(String::new, |[a, b, c]| format!("   TAR {a:02X}{b:02X}{c:02X}"));
-        let ciphered = if trigger.ciphered { "   enciphered" } else { "" };
-        let kind = trigger.kind.as_str();
-        writeln!(self.out, "  trigger {:<3} {kind}   {style}{what}{style:#}{tar}{DIM}{ciphered}{DIM:#}", trigger.number)
-    }
-
-    fn line_settings(&mut self, change: &LineChange) -> io::Result<()> {
-        self.tty_heading(change.at, &change.tty)?;
-        let flow = change.settings.flow.as_str().replace('_', " ");
-        let pseudo = if change.pseudo { "   without effect on a pseudo-terminal" } else { "" };
-        let during = if change.during_command { "   while a command waits ⚠" } else { "" };
-        writeln!(
-            self.out,
-            "  {:<14} {}, flow control: {flow}{DIM}{pseudo}{DIM:#}{WARN}{during}{WARN:#}",
-            "line", change.settings
-        )
-    }
-
-    fn unsolicited(&mut self, code: &AtUnsolicited) -> io::Result<()> {
-        self.tty_heading(code.at, &code.tty)?;
-        writeln!(self.out, "  {:<14} {DIM}unsolicited{DIM:#}", code.code)
     }
 
     fn target(&mut self, change: &TargetChange) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Debian's adb, client and server, and other clients of its server, with the lab's phone behind it.
 
+use crate::recordings::{replayed_page, same};
 use cardlink_e2e::{
     Result,
     adb::{self, Bridge, NAME},
@@ -138,7 +139,10 @@ fn every_operation_is_counted_once_though_both_ends_are_watched() -> Result {
     assert!(!text.contains(&bridge.serial()) && !text.contains("48151623"), "{text}");
     agent.stop()?;
     let recording = std::fs::read(place.path("recording"))?;
-    assert!(!recording.windows(8).any(|window| window == b"48151623"));
+    for secret in ["48151623", &bridge.serial(), "nosuch", "/data/one", "zzzzzzzz"] {
+        assert!(!recording.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is recorded");
+    }
+    same(&page, &replayed_page(&place, &place.path("recording"), "")?);
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Masks the plaintext of one connection for a recording.
 
-use super::names::Names;
-use crate::protocol::{
-    http::{HttpVerdict, looks_like_http},
-    scp81::{Mask, MaskDirection},
+use crate::{
+    protocol::{
+        http::{HttpVerdict, looks_like_http},
+        scp81::{Mask, MaskDirection},
+    },
+    sink::names::Names,
 };
 
 /// Both directions of a connection.

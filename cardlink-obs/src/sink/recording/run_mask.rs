@@ -1,9 +1,9 @@
 //! Runs of programs in recordings: what each was for and why it failed, and no other word of its arguments and errors.
 
-use super::names::Names;
 use crate::{
     event::ProgramNote,
     protocol::adb::{Arguments, keep_said, said_reduced},
+    sink::names::Names,
 };
 use std::{borrow::Cow, collections::HashMap};
 

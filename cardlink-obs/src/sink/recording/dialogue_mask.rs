@@ -3,14 +3,16 @@
 use crate::{
     event::{Data, Endpoint, Origin},
     protocol::{
+        adb::{AdbRedactor, looks_like_adb},
         mysql::{self, MysqlRedactor},
         postgres::{self, PostgresRedactor},
         sql::Sender,
     },
+    sink::names::Names,
 };
 
-/// Bytes that are kept until it is known what is spoken.
-const HEARD: usize = 8;
+/// Bytes that are kept until it is known what is spoken: a request to the adb server needs nine.
+const HEARD: usize = 9;
 
 /// One stream.
 pub struct DialogueMask {
@@ -19,6 +21,7 @@ pub struct DialogueMask {
     /// What the client says is written by the watched program, or read.
     client_writes: Option<bool>,
     next: [u64; 2],
+    names: Names,
 }
 
 enum State {
@@ -29,6 +32,7 @@ enum State {
 }
 
 enum Redactor {
+    Adb(Box<AdbRedactor>),
     Postgres(Box<PostgresRedactor>),
     Mysql(Box<MysqlRedactor>),
 }
@@ -43,9 +47,18 @@ enum Opening {
     Other,
 }
 
-fn opening(bytes: &[u8], from_start: bool) -> Opening {
+fn opening(bytes: &[u8], from_start: bool, names: &Names) -> Opening {
     let postgres = || Redactor::Postgres(Box::new(PostgresRedactor::new(from_start)));
     let mut more = false;
+    match looks_like_adb(bytes) {
+        Some(true) => {
+            let names = names.clone();
+            let mask = AdbRedactor::new(Box::new(move |serial| names.mask_serial(serial)));
+            return Opening::Start(Sender::Client, Redactor::Adb(Box::new(mask)));
+        }
+        Some(false) => {}
+        None => more = true,
+    }
     match postgres::opening(bytes, from_start) {
         postgres::Opening::Start => return Opening::Start(Sender::Client, postgres()),
         postgres::Opening::UnderWay(sender) => return Opening::UnderWay(sender, postgres()),
@@ -70,6 +83,7 @@ fn opening(bytes: &[u8], from_start: bool) -> Opening {
 impl Redactor {
     fn mask(&mut self, sender: Sender, bytes: &mut [u8]) {
         match self {
+            Self::Adb(redactor) => redactor.mask(sender == Sender::Client, bytes),
             Self::Postgres(redactor) => redactor.mask(sender, bytes),
             Self::Mysql(redactor) => redactor.mask(sender, bytes),
         }
@@ -77,6 +91,7 @@ impl Redactor {
 
     fn hole(&mut self, sender: Sender, len: u64) {
         match self {
+            Self::Adb(redactor) => redactor.hole(sender == Sender::Client, len),
             Self::Postgres(redactor) => redactor.hole(sender, len),
             Self::Mysql(redactor) => redactor.hole(sender, len),
         }
@@ -84,13 +99,19 @@ impl Redactor {
 }
 
 impl DialogueMask {
-    pub fn new(endpoint: &Endpoint, origin: Origin) -> Self {
+    pub fn new(endpoint: &Endpoint, origin: Origin, names: Names) -> Self {
         let client_writes = match (origin, endpoint) {
             (Origin::Accepted, _) | (Origin::Existing, Endpoint::Unix { named: true, .. }) => Some(false),
             (Origin::Connected, _) | (Origin::Existing, Endpoint::Unix { named: false, .. }) => Some(true),
             (Origin::Existing, _) => None,
         };
-        Self { state: State::Listening(None), from_start: origin != Origin::Existing, client_writes, next: [0; 2] }
+        Self {
+            state: State::Listening(None),
+            from_start: origin != Origin::Existing,
+            client_writes,
+            next: [0; 2],
+            names,
+        }
     }
 
     /// Masks the bytes of an event; `false` when that is not its business.
@@ -136,7 +157,7 @@ impl DialogueMask {
     fn listen(&mut self, data: &Data<'_>, mut before: Vec<u8>, bytes: &[u8]) {
         let (write, heard) = (data.write, before.len());
         before.extend(bytes.iter().take(1 << 16));
-        self.state = match opening(&before, self.from_start) {
+        self.state = match opening(&before, self.from_start, &self.names) {
             Opening::Start(sender, mut redactor) if self.client_writes.is_none_or(|is| is == writes(sender, write)) => {
                 self.client_writes = Some(writes(sender, write));
                 before.truncate(heard);

@@ -1,0 +1,94 @@
+//! Texts with their length before them, and what is read of the parts of a connection.
+
+/// What the next bytes of one side are, and how many at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub what: What,
+    pub len: usize,
+}
+
+/// What is read of bytes. `fresh`: nothing of it has come before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// They are framing.
+    Kept,
+    /// The exit code of a shell.
+    Code,
+    /// The head of a message of a synchronisation. `fresh`: from its first byte on.
+    Head {
+        fresh: bool,
+    },
+    /// Nothing.
+    Blank,
+    /// The status of an answer whose request is not complete, and what follows.
+    Ahead,
+    Service {
+        fresh: bool,
+    },
+    Devices {
+        fresh: bool,
+    },
+    Verdict {
+        fresh: bool,
+    },
+    Reason {
+        fresh: bool,
+    },
+    /// The last of them may be the exit code of a shell.
+    Tail,
+}
+
+impl Part {
+    pub(super) const fn of(what: What, len: usize) -> Self {
+        Self { what, len }
+    }
+}
+
+/// Four hexadecimal digits of length, and as many bytes.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    digits: Vec<u8>,
+    pub body: Vec<u8>,
+    left: usize,
+}
+
+impl Frame {
+    pub const fn is_empty(&self) -> bool {
+        self.digits.is_empty()
+    }
+
+    /// Takes bytes, and keeps `most` of the body; the rest of them, and whether it is complete. `None`: this is none.
+    pub fn feed<'a>(&mut self, bytes: &'a [u8], most: usize) -> Option<(&'a [u8], bool)> {
+        let mut rest = bytes;
+        if self.digits.len() < 4 {
+            let (digits, after) = rest.split_at((4 - self.digits.len()).min(rest.len()));
+            self.digits.extend(digits);
+            rest = after;
+            if self.digits.len() < 4 {
+                return Some((rest, false));
+            }
+            if !self.digits.iter().all(u8::is_ascii_hexdigit) {
+                return None;
+            }
+            self.left = usize::from_str_radix(std::str::from_utf8(&self.digits).ok()?, 16).ok()?;
+        }
+        let (body, rest) = rest.split_at(self.left.min(rest.len()));
+        let room = most.saturating_sub(self.body.len()).min(body.len());
+        self.body.extend(body.iter().take(room));
+        self.left -= body.len();
+        Some((rest, self.left == 0))
+    }
+
+    /// What the next bytes are, when the body is this.
+    pub fn part(&self, body: fn(bool) -> What) -> Part {
+        match 4usize.checked_sub(self.digits.len()) {
+            Some(missing @ 1..) => Part::of(What::Kept, missing),
+            _ => Part::of(body(self.body.is_empty()), self.left),
+        }
+    }
+}
+
+/// A text of a recording that was not there in one piece: it has been overwritten with zeros, which no text holds.
+pub(super) fn is_blank(text: &[u8]) -> bool {
+    text.contains(&0)
+}
