@@ -21,7 +21,7 @@ pub fn replayed_page(place: &Place, file: &Path, words: &str) -> Result<Page> {
 }
 
 /// The groups of series that a recording decides.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 8] = [
     "cardlink_tls_",
     "cardlink_at_",
     "cardlink_program_wait",
@@ -30,7 +30,6 @@ const GROUPS: [&str; 9] = [
     "cardlink_scp81_",
     "cardlink_apdu_",
     "cardlink_findings_",
-    "cardlink_adb_",
 ];
 
 /// Every series of them.
