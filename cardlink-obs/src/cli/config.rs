@@ -60,6 +60,9 @@ pub fn config(args: &ConfigCommand) -> Result<i32, CliError> {
     }
 }
 
+/// A new file is its owner's: it may come to hold credentials.
+const NEW: u32 = 0o600;
+
 fn init(file: Option<&Path>, force: bool) -> Result<i32, CliError> {
     let path = file.unwrap_or(Path::new(DEFAULT_PATH));
     if path == Path::new("-") {
@@ -73,7 +76,7 @@ fn init(file: Option<&Path>, force: bool) -> Result<i32, CliError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     }
-    replace(path, &commented(), 0o644)?;
+    replace(path, &commented(), NEW)?;
     out::line(format_args!("wrote {}", path.display()))?;
     Ok(0)
 }
@@ -119,7 +122,7 @@ fn set(file: Option<&Path>, pairs: &[String]) -> Result<i32, CliError> {
         let mode = fs::metadata(path).map_err(|error| failed(path, error))?.permissions().mode() & 0o777;
         (fs::read_to_string(path).map_err(|error| failed(path, error))?, mode)
     } else {
-        (String::new(), 0o644)
+        (String::new(), NEW)
     };
     let text = config::set(path, &text, &pairs)?;
     if let Some(folder) = path.parent() {
@@ -127,6 +130,7 @@ fn set(file: Option<&Path>, pairs: &[String]) -> Result<i32, CliError> {
     }
     replace(path, &text, mode)?;
     for (key, value) in pairs {
+        let value = if config::settings::find(key).is_some_and(|setting| setting.secret) { "…" } else { value };
         out::line(format_args!("{key} = {value}"))?;
     }
     Ok(0)
@@ -136,7 +140,7 @@ fn check(args: &ConfigArgs) -> Result<i32, CliError> {
     let loaded = args.load()?;
     let mut wrong = Vec::new();
     if let Some(path) = &loaded.config.sessions.psk_file {
-        match crate::keys::load(path) {
+        match crate::keys::load(path, crate::keys::AT_START) {
             Ok(keys) => crate::keys::slips(path, &keys).try_for_each(out::line)?,
             Err(error) => wrong.push(error.to_string()),
         }

@@ -298,7 +298,8 @@ watched too.
 
 const CLI_TAIL: &str = "
 With `-- COMMAND …` the command's exit code is passed on; 128 plus the signal's number when a signal ended it. A run that is
-ended by Ctrl-C or SIGTERM has the code 0, or that of its command, which gets the signal and is waited for; the same signal once
+ended by Ctrl-C or SIGTERM has the code 0, or that of its command, which gets the signal and is waited for (SIGTERM is passed on; a
+Ctrl-C reaches both from the terminal, so a SIGINT that was sent to the agent alone is not passed on); the same signal once
 more does not wait. Errors are one line on standard error.
 
 When whoever reads standard output goes away (`cardlink-obs trace | head -1`), `trace` and `replay` end at once with the code 0;

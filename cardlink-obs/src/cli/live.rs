@@ -98,13 +98,13 @@ pub fn kernel_settings(config: &Config) -> KernelSettings {
 
 /// The keys, if there are any.
 pub fn vault(config: &Config) -> Result<Arc<Vault>, CliError> {
-    Ok(Arc::new(Vault::new(keys(config)?)))
+    Ok(Arc::new(Vault::new(keys(config, keys::AT_START)?)))
 }
 
 /// The keys of the key file; what may be a slip in it is told.
-pub fn keys(config: &Config) -> Result<Option<Keyring>, KeyFileError> {
+pub fn keys(config: &Config, patience: Duration) -> Result<Option<Keyring>, KeyFileError> {
     let Some(path) = &config.sessions.psk_file else { return Ok(None) };
-    let keys = keys::load(path)?;
+    let keys = keys::load(path, patience)?;
     for slip in keys::slips(path, &keys) {
         tracing::warn!("{slip}");
     }

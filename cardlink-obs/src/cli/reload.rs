@@ -5,6 +5,7 @@ use crate::{
     capture::Capture,
     config::{Inputs, Loaded, settings},
     health::Health,
+    keys,
     logging::Logging,
     pipeline::Pipeline,
     protocol::tls::open::Vault,
@@ -43,7 +44,7 @@ impl Reloader {
     fn try_reload(&mut self, capture: &mut Capture, pipeline: &mut Pipeline) -> Result<(), String> {
         let new = Loaded::new(&self.inputs, std::env::vars_os()).map_err(|error| again(&error))?;
         // All that can fail comes first.
-        let keys = live::keys(&new.config).map_err(|error| again(&error))?;
+        let keys = live::keys(&new.config, keys::AT_WORK).map_err(|error| again(&error))?;
         let access = Access::prepare(&new.config).map_err(|error| again(&error))?;
         let changes = self.current.changes(&new);
         let config = &new.config;

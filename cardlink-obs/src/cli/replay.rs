@@ -5,7 +5,7 @@ use super::{
     flags::{self, Flags, Offer},
     live::{self, Plaintext},
     otlp, out,
-    trace::ShowArgs,
+    trace::{Failure, ShowArgs},
 };
 use crate::{
     agent::hand_out,
@@ -122,10 +122,11 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let registry = Arc::new(Registry::new());
     let mut player = Player::new(&recording.header, config)?;
     let names = live::names(config, false, player.keyring.as_deref())?;
+    let failed = Failure::default();
     let mut sinks: Vec<Box<dyn Sink>> = if args.metrics {
         vec![Box::new(Metrics::new(Arc::clone(&registry)).naming(names.clone()))]
     } else {
-        vec![args.show.sink(clock, names.clone())]
+        vec![args.show.sink(&failed, clock, names.clone())]
     };
     let sender = match otlp::settings(&loaded)? {
         // Its metrics are of now, and what is read is not.
@@ -144,7 +145,7 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let may_stop = sender.is_none() && !args.metrics;
     let result = player.play(&mut recording, &mut |observations| {
         hand_out(observations, &mut sinks);
-        if may_stop && sinks.iter().any(|sink| sink.is_unread()) {
+        if may_stop && (failed.borrow().is_some() || sinks.iter().any(|sink| sink.is_unread())) {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -168,6 +169,9 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
         let events_told = counted(events, "event", "events");
         let rate = events as f64 / took.max(f64::MIN_POSITIVE);
         let _ = writeln!(io::stderr(), "{events_told} in {took:.3} s: {rate:.0} events/s");
+    }
+    if let Some(error) = failed.take() {
+        return Err(CliError::File { what: String::from("standard output"), error });
     }
     result.map(|()| 0)
 }

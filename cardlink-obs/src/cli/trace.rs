@@ -16,6 +16,7 @@ use crate::{
         Sink,
         json::Json,
         names::Names,
+        private_file,
         text::{Filter, Text},
         wall::WallClock,
     },
@@ -25,9 +26,8 @@ use anstream::adapter::StripBytes;
 use clap::Args;
 use std::{
     cell::RefCell,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -68,12 +68,12 @@ impl ShowArgs {
         }
     }
 
-    /// The sink that was asked for, on standard output.
-    pub fn sink(&self, clock: WallClock, names: Names) -> Box<dyn Sink> {
+    /// The sink that was asked for, on standard output; what goes wrong there is noted.
+    pub fn sink(&self, failed: &Failure, clock: WallClock, names: Names) -> Box<dyn Sink> {
         if self.json {
-            self.sink_to(io::BufWriter::new(io::stdout()), clock, names)
+            self.sink_to(Noted::new(io::BufWriter::new(io::stdout()), failed), clock, names)
         } else {
-            self.sink_to(out::stdout(), clock, names)
+            self.sink_to(Noted::new(out::stdout(), failed), clock, names)
         }
     }
 
@@ -126,18 +126,25 @@ impl TraceArgs {
 }
 
 fn file(path: &Path) -> Result<io::BufWriter<File>, CliError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let file = file.map_err(|error| CliError::File { what: format!("the output {}", path.display()), error })?;
+    let file = private_file::overwrite(path)
+        .map_err(|error| CliError::File { what: format!("the output {}", path.display()), error })?;
     Ok(io::BufWriter::new(file))
 }
 
 /// Keeps the first error, other than that nobody reads any more: to be told in the end.
 struct Noted<W> {
     out: W,
-    failed: Rc<RefCell<Option<io::Error>>>,
+    failed: Failure,
 }
 
+/// Why an output could not be written.
+pub type Failure = Rc<RefCell<Option<io::Error>>>;
+
 impl<W> Noted<W> {
+    fn new(out: W, failed: &Failure) -> Self {
+        Self { out, failed: Rc::clone(failed) }
+    }
+
     fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
             let kind = error.kind();
@@ -298,8 +305,8 @@ fn attached(args: &TraceArgs, client: Client, why: &str) -> Result<i32, CliError
 fn own(args: &TraceArgs, loaded: &Loaded) -> Result<i32, CliError> {
     let (config, words) = (&loaded.config, &args.command.command);
     // Before anything is started.
-    let failed = Rc::new(RefCell::new(None));
-    let out = Noted { out: args.out()?, failed: Rc::clone(&failed) };
+    let failed = Failure::default();
+    let out = Noted::new(args.out()?, &failed);
     let what =
         live::What { sample_every: Duration::ZERO, tap: Kept::None, reloads: false, trace_context: false, run: None };
     let live = live::start(config, words, what)?;

@@ -223,7 +223,7 @@ pub const SETTINGS: &[Setting] = &[
         "log.file",
         Kind::File,
         "",
-        "Log to this file instead of standard error. Only its owner can read it; a reload opens it anew.",
+        "Log to this file instead of standard error. A new one is readable for its owner only; a reload opens it anew.",
     )
     .flag("log-file", "FILE"),
     setting(

@@ -247,7 +247,7 @@ impl SessionReason {
             Self::ServerSilent => "the server did not answer in time",
             Self::TlsAlert => "a TLS alert ended it",
             Self::Lost => "bytes were lost, and with them how it ended",
-            Self::Unfinished => "the agent stopped while it was under way",
+            Self::Unfinished => "the agent stopped, or the recording ends, while it was under way",
         }
     }
 

@@ -7,6 +7,7 @@ pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod otlp;
+pub mod private_file;
 pub mod recording;
 pub mod spans;
 pub mod text;

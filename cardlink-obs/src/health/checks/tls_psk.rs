@@ -32,7 +32,7 @@ impl Check for TlsPsk {
 impl TlsPsk {
     fn shake(&self, deadline: Deadline) -> Result<String, String> {
         // Read each time: a key that was rolled over is taken up by itself.
-        let keys = keys::load(&self.psk_file).map_err(|error| error.to_string())?;
+        let keys = keys::load(&self.psk_file, keys::AT_WORK).map_err(|error| error.to_string())?;
         let identity = self.identity.as_bytes();
         let path = self.psk_file.display();
         let key = keys.key(identity).ok_or_else(|| format!("{path} has no key for the identity of this check"))?;

@@ -5,7 +5,7 @@
 
 use super::{
     devices,
-    frame::What,
+    frame::{What, is_blank},
     reader::{Asked, Event, MOST_TEXT, Outcome, Reader, mask_verdict},
     reason::Reason,
     service::{self, MOST_SERVICE, Selector},
@@ -44,24 +44,25 @@ impl AdbRedactor {
             let mut lost = false;
             self.reader.feed(from_client, now, &mut |event| lost |= event == Event::Lost);
             let whole = now.len() == part.len;
+            let is_text = whole && !is_blank(now);
             match part.what {
                 What::Kept if !lost => {}
                 What::Code => {}
                 What::Head { fresh } if !(fresh && whole) || is_head(now) => {}
-                What::Service { fresh } if fresh && whole => {
+                What::Service { fresh } if fresh && is_text => {
                     let (read, unread) = now.split_at_mut(now.len().min(MOST_SERVICE));
                     service::mask(read, &self.serial);
                     unread.fill(b' ');
                 }
-                What::Devices { fresh } if fresh && whole => devices::mask(now, &self.serial),
-                What::Verdict { fresh } if fresh && whole => mask_verdict(now),
-                What::Reason { fresh } if fresh && whole => Reason::mask(now, MOST_TEXT),
+                What::Devices { fresh } if fresh && is_text => devices::mask(now, &self.serial),
+                What::Verdict { fresh } if fresh && is_text => mask_verdict(now),
+                What::Reason { fresh } if fresh && is_text => Reason::mask(now, MOST_TEXT),
                 What::Tail => Packets::mask_tail(now),
                 What::Ahead => {
                     let kept = if now.starts_with(b"OKAY") || now.starts_with(b"FAIL") { 4 } else { 0 };
                     now.iter_mut().skip(kept).for_each(|byte| *byte = 0);
                 }
-                // Not read, not what it seemed to be, or not there in one piece.
+                // Not read, not what it seemed to be, or no text that is there in one piece.
                 What::Kept
                 | What::Head { .. }
                 | What::Blank

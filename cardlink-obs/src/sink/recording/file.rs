@@ -1,10 +1,10 @@
 //! The file of a recording while it is written: whole records only, and never long after they came.
 
 use super::Progress;
+use crate::sink::private_file;
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -30,7 +30,7 @@ pub(super) struct Writer {
 impl Writer {
     /// A new file, readable for its owner only, with its header in it already.
     pub(super) fn create(path: &Path, magic: &[u8], header: &[u8]) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = private_file::overwrite(path)?;
         let mut writer = Self { file, waiting: magic.to_vec(), events: 0, len: 0, records: 0, flushed: Instant::now() };
         writer.append(header)?;
         writer.flush(&Progress::default())?;

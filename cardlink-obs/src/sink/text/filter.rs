@@ -58,7 +58,7 @@ impl Filter {
                 self.wants_connection(connection) && !self.failed && self.slower.is_none()
             }
             Observation::ConnectionClosed(closed) => {
-                self.wants_connection(&closed.connection) && !self.failed && self.slower.is_none()
+                self.wants_connection(&closed.connection) && self.wants(false, closed.lifetime)
             }
             Observation::Plaintext(plaintext) => {
                 self.wants_connection(&plaintext.connection) && self.slower.is_none() && !self.failed

@@ -16,6 +16,10 @@
 //!    answered a command after the next had been written, in order; otherwise the last of them belongs to the last
 //!    command, the one before to the one before, and so on.
 //!
+//! An echo tells afterwards, too: what was read before it answers a command before. What was kept back by then is paired that way.
+//! When the command of the echo has been told as answered already, that was a late answer of the one before it: it is owed its
+//! own, which is not told, and from then on the answers are known to come in order.
+//!
 //! Commands before an answered one were `aborted`, at the time of the next command. One that has timed out stays in
 //! the queue, already told, because the modem may still owe its answer: that answer, when it comes, is not told.
 //! What is left to chance: no echo, no names, no inquiry, and the program takes the late answer for its next
@@ -29,7 +33,7 @@ use super::early::Early;
 use super::messages::Messages;
 use super::pending::{Answer, Pending};
 use crate::observation::{AtResult, AtUnsolicited, Observation, Stamp, Tty};
-use crate::protocol::at::{CommandLine, Line, Returned, UNNAMEABLE};
+use crate::protocol::at::{CommandLine, Fingerprint, Line, Returned, UNNAMEABLE};
 use crate::protocol::sms::Message;
 use crate::stream::Call;
 use std::collections::VecDeque;
@@ -83,6 +87,8 @@ pub(super) struct Pairing {
     strange: bool,
     /// The modem has answered a command after the next was written, and has dropped none since.
     keeps_order: bool,
+    /// The last command that was answered, when one before it was not and its echo was not read before.
+    unechoed: Option<Pending>,
     told: Told,
 }
 
@@ -124,6 +130,7 @@ impl Pairing {
             unsolicited: false,
             strange: false,
             keeps_order: false,
+            unechoed: None,
         }
     }
 
@@ -172,6 +179,11 @@ impl Pairing {
 
     /// A line, or a prompt, was read.
     pub(super) fn line(&mut self, line: Line, when: When, out: &mut Vec<Observation>) -> Option<Answered> {
+        if let Line::Echo(print) = line
+            && (!self.queue.is_empty() || self.unechoed.as_ref().is_some_and(|pending| pending.line.print == print))
+        {
+            return self.echo(print, out);
+        }
         if self.queue.is_empty() && line != Line::Body {
             if let Some((line, when)) = self.early.keep(line, when) {
                 self.unasked(&line, when, out);
@@ -191,16 +203,7 @@ impl Pairing {
                 self.information(when);
             }
             Line::Body if !self.unsolicited && !self.queue.is_empty() => self.information(when),
-            Line::Body => {}
-            Line::Echo(print) => {
-                if let Some(pending) =
-                    self.queue.iter_mut().find(|pending| !pending.echoed && pending.line.print == print)
-                {
-                    pending.echoed = true;
-                } else {
-                    self.strange = true;
-                }
-            }
+            Line::Body | Line::Echo(_) => {}
             Line::Prompt => {
                 let last = self.queue.len().saturating_sub(1);
                 let asking = self.queue.iter().rposition(|pending| pending.line.prompts.is_some()).unwrap_or(last);
@@ -209,6 +212,29 @@ impl Pairing {
                     self.answer.began.get_or_insert(when.began);
                 }
             }
+        }
+        None
+    }
+
+    /// The modem repeats a command: what it said before that is no answer to it.
+    fn echo(&mut self, print: Fingerprint, out: &mut Vec<Observation>) -> Option<Answered> {
+        let is_it = |pending: &Pending| !pending.echoed && pending.line.print == print;
+        if let Some(index) = self.queue.iter().position(is_it) {
+            if let Some(pending) = self.queue.get_mut(index) {
+                pending.echoed = true;
+            }
+            if index == 0 || self.kept.is_empty() {
+                return None;
+            }
+            self.keeps_order = true;
+            return self.pair(index - 1, out);
+        }
+        if let Some(mut owed) = self.unechoed.take_if(|pending| is_it(pending)) {
+            (owed.told, owed.echoed) = (true, true);
+            self.keeps_order = true;
+            self.queue.push_front(owed);
+        } else {
+            self.strange = true;
         }
         None
     }
@@ -392,6 +418,7 @@ impl Pairing {
             if !pending.told {
                 self.told.tell(&pending, one.result, one.at, &one.answer, out);
             }
+            self.unechoed = Some(pending).filter(|pending| unanswered > 0 && !pending.echoed);
         }
         answered.filter(|_| self.queue.is_empty())
     }

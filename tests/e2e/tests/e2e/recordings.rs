@@ -126,6 +126,27 @@ fn files_that_are_no_recordings() -> Result {
     Ok(())
 }
 
+/// What cannot be shown is not lost in silence.
+#[test]
+fn an_output_that_is_full_is_an_error() -> Result {
+    let place = Place::new()?;
+    let server = Server::lab(&place, "")?;
+    let mut agent = Agent::recording(&place, &format!("--pid {}", server.pid()))?;
+    peers::card(&place, server.port, "--sessions 2")?;
+    agent.settled(2)?;
+    agent.stop()?;
+    for words in ["replay", "replay --json", "replay --metrics"] {
+        let full = std::fs::File::options().write(true).open("/dev/full")?;
+        let mut command = agent::command(&place)?;
+        command.args(words.split_whitespace()).arg(place.path("recording")).stdout(full);
+        let output = command.output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(74), "{words}: {text}");
+        assert!(text.contains("standard output: No space left on device"), "{words}: {text}");
+    }
+    Ok(())
+}
+
 /// Says where a secret is, if it is anywhere.
 fn nowhere(secret: &str, places: &[(&str, Vec<u8>)]) {
     let hex = cardlink_lab::psk::to_hex(secret.as_bytes());

@@ -60,6 +60,14 @@ impl Format {
         }
     }
 
+    /// What a text that looks right may have against it.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Toml => ", or an identity stands twice in it",
+            Self::GnuTls | Self::Yaml | Self::Json => "",
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::GnuTls => "GnuTLS",
@@ -132,7 +140,7 @@ impl fmt::Display for KeyringError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    #[error("this is not {}", .0.name())]
+    #[error("this is not {}{}", .0.name(), .0.rule())]
     Syntax(Format),
     #[error("the file is to be a map of PSK identities to keys")]
     NotAMap,

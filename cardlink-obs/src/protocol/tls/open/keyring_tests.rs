@@ -99,7 +99,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (error("- a\n- b\n", yaml), "the file is to be a map of PSK identities to keys"),
         (error("a: &k 00\nb: *k\n", None), "line 2: aliases and merges of YAML (`*`, `<<`) are not taken"),
         (error("a: 00\nb: [\n", None), "line 3: this is not YAML"),
-        (error("a = '00'\nb = 00\n", None), "line 2: this is not TOML"),
+        (error("a = '00'\nb = 00\n", None), "line 2: this is not TOML, or an identity stands twice in it"),
         (
             error("a = '00'\nb = 12\n", None),
             "line 2: the key is to be a text of hex digits in quotes, or a list of them",

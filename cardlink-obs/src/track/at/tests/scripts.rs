@@ -221,6 +221,29 @@ fn a_late_answer_with_echo_is_not_the_next_commands() {
     bench.read(10, b"AT+CGATT=1\r\r\nOK\r\n").told(&["AT+CGATT ok 20 first=20"]);
 }
 
+/// The program takes the late answer of CGMI for that of CGMM, and from then on each for the next one's.
+#[test]
+fn an_echo_tells_that_the_answer_before_it_was_a_late_one() {
+    for at_once in [false, true] {
+        let mut bench = Bench::new();
+        bench.write(b"AT+CGMI\r").read(10, b"AT+CGMI\r").sleep(400_000).write(b"AT+CGMM\r");
+        bench.read(500_000, b"\r\nLab\r\n\r\nOK\r\n").told(&[]);
+        if at_once {
+            // Nothing has been told wrongly yet.
+            bench.read(0, b"AT+CGMM\r").told(&["AT+CGMI ok 900020 first=900020 lines=1"]);
+            bench.write(b"AT+CGSN\r").read(10, b"\r\nModem\r\n\r\nOK\r\n").read(0, b"AT+CGSN\r");
+            bench.told(&["AT+CGMM ok 500020 first=500020 lines=1"]).write(b"AT+CSQ\r");
+        } else {
+            bench.write(b"AT+CGSN\r").told(&["AT+CGMI aborted 400020", "AT+CGMM ok 500000 first=500000 lines=1"]);
+            bench.read(10, b"AT+CGMM\r\r\nModem\r\n\r\nOK\r\n").write(b"AT+CSQ\r").read(0, b"AT+CGSN\r");
+        }
+        bench.read(10, b"\r\n+CME ERROR: 10\r\n");
+        bench.write(b"AT+CREG?\r").read(10, b"AT+CSQ\r\r\n+CSQ: 1,1\r\n\r\nOK\r\n");
+        bench.read(10, b"AT+CREG?\r\r\n+CREG: 0,1\r\n\r\nOK\r\n");
+        bench.told(&["AT+CGSN cme_10 30 first=30", "AT+CSQ ok 30 first=30 lines=1", "AT+CREG ok 20 first=20 lines=1"]);
+    }
+}
+
 #[test]
 fn late_answers_without_echo_wait_for_what_follows() {
     let mut bench = Bench::new();
