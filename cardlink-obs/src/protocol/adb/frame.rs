@@ -18,10 +18,8 @@ pub(super) enum What {
     Head {
         fresh: bool,
     },
-    /// Nothing.
+    /// Nothing, or nobody can say yet: the request that it answers is not complete.
     Blank,
-    /// The status of an answer whose request is not complete, and what follows.
-    Ahead,
     Service {
         fresh: bool,
     },

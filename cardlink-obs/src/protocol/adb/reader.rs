@@ -126,10 +126,9 @@ impl Reader {
         let rest = |what| Part::of(what, usize::MAX);
         match (&self.state, from_client) {
             (State::Request(frame), true) => frame.part(|fresh| What::Service { fresh }),
-            (State::Request(_), false) => rest(What::Ahead),
             (State::Port(frame), true) if frame.is_empty() => Part::of(What::Kept, 4),
             (State::Sync(sync), _) => sync.part(from_client),
-            (_, true) | (State::Over, false) => rest(What::Blank),
+            (_, true) | (State::Over | State::Request(_), false) => rest(What::Blank),
             (State::Status(_, status), false) => Part::of(What::Kept, 4 - status.len()),
             (State::Failing(frame), false) => frame.part(|fresh| What::Reason { fresh }),
             (State::Number(number), false) => Part::of(What::Kept, 8 - number.len()),

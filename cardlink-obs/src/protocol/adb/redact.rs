@@ -58,10 +58,6 @@ impl AdbRedactor {
                 What::Verdict { fresh } if fresh && is_text => mask_verdict(now),
                 What::Reason { fresh } if fresh && is_text => Reason::mask(now, MOST_TEXT),
                 What::Tail => Packets::mask_tail(now),
-                What::Ahead => {
-                    let kept = if now.starts_with(b"OKAY") || now.starts_with(b"FAIL") { 4 } else { 0 };
-                    now.iter_mut().skip(kept).for_each(|byte| *byte = 0);
-                }
                 // Not read, not what it seemed to be, or no text that is there in one piece.
                 What::Kept
                 | What::Head { .. }
