@@ -68,7 +68,7 @@ fn mask_rest(rest: &mut [u8]) {
     let number = number(&clear).unwrap_or_default();
     for (place, byte) in rest.iter_mut().enumerate().skip(begins + known) {
         if !number.contains(&place) {
-            *byte = if known > 0 { b' ' } else { FILLER };
+            *byte = if known > 0 || byte.is_ascii_whitespace() { b' ' } else { FILLER };
         }
     }
 }
