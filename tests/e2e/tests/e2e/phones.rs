@@ -1,6 +1,6 @@
 //! Debian's adb, client and server, and other clients of its server, with the lab's phone behind it.
 
-use crate::recordings::replayed_page;
+use crate::recordings::{replayed_page, series_of};
 use cardlink_e2e::{
     Result,
     adb::{self, Bridge, NAME},
@@ -142,12 +142,7 @@ fn every_operation_is_counted_once_though_both_ends_are_watched() -> Result {
     for secret in ["48151623", &bridge.serial(), "nosuch", "/data/one", "zzzzzzzz"] {
         assert!(!recording.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is recorded");
     }
-    let operations = |page: &Page| {
-        let of_adb = page.samples.iter().filter(|sample| sample.name.starts_with("cardlink_adb_"));
-        let mut all: Vec<_> = of_adb.map(|one| format!("{} {:?} {}", one.name, one.labels, one.value)).collect();
-        all.sort();
-        all
-    };
+    let operations = |page: &Page| series_of(page, &["cardlink_adb_"]);
     assert_eq!(operations(&replayed_page(&place, &place.path("recording"), "")?), operations(&page));
     Ok(())
 }
@@ -179,10 +174,9 @@ fn times_are_those_of_the_phone() -> Result {
         for (record, one) in real.iter().zip(shells(&told, elsewhere)) {
             let phone = (record.ended_ns - record.opened_ns) as f64 / 1e9;
             let seen = seconds(one, "duration");
-            // The phone's own time lies within (it looks at its clock when it has sent the last of it, and what it sent may have been
-            // read by then); the way there and back is what the server adds.
+            // The phone's own time lies within; the way there and back is what the server adds.
             assert!(
-                phone - 0.005 < seen && seen < phone + 0.1,
+                phone - 0.002 < seen && seen < phone + 0.1,
                 "{}: {phone} s on the phone, told {seen} s",
                 record.name
             );

@@ -32,12 +32,12 @@ const GROUPS: [&str; 8] = [
     "cardlink_findings_",
 ];
 
-/// Every series of them.
-fn decided(page: &Page) -> Vec<String> {
+/// Every series of these groups.
+pub fn series_of(page: &Page, groups: &[&str]) -> Vec<String> {
     let mut lines: Vec<String> = page
         .samples
         .iter()
-        .filter(|sample| GROUPS.iter().any(|group| sample.name.starts_with(group)))
+        .filter(|sample| groups.iter().any(|group| sample.name.starts_with(group)))
         .map(|sample| format!("{} {:?} {}", sample.name, sample.labels, sample.value))
         .collect();
     lines.sort();
@@ -45,7 +45,7 @@ fn decided(page: &Page) -> Vec<String> {
 }
 
 pub fn same(live: &Page, replayed: &Page) {
-    let (live, replayed) = (decided(live), decided(replayed));
+    let (live, replayed) = (series_of(live, &GROUPS), series_of(replayed, &GROUPS));
     assert!(live.len() > 10);
     let only = |one: &[String], other: &[String]| {
         one.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>().join("\n    ")
