@@ -60,6 +60,9 @@ pub fn config(args: &ConfigCommand) -> Result<i32, CliError> {
     }
 }
 
+/// Stands for a secret.
+const SECRET: &str = "***";
+
 /// A new file is its owner's: it may come to hold credentials.
 const NEW: u32 = 0o600;
 
@@ -130,7 +133,7 @@ fn set(file: Option<&Path>, pairs: &[String]) -> Result<i32, CliError> {
     }
     replace(path, &text, mode)?;
     for (key, value) in pairs {
-        let value = if config::settings::find(key).is_some_and(|setting| setting.secret) { "…" } else { value };
+        let value = if config::settings::is_secret(key) { SECRET } else { value };
         out::line(format_args!("{key} = {value}"))?;
     }
     Ok(0)
@@ -212,7 +215,7 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
         // A hidden one is shown when somebody has set it.
         (!setting.hidden || *place != Place::Default).then(|| Row {
             key: setting.key.to_owned(),
-            value: if setting.secret && *value != Value::Null { Value::from("***") } else { value.clone() },
+            value: if setting.secret && *value != Value::Null { Value::from(SECRET) } else { value.clone() },
             place: place.clone(),
         })
     });

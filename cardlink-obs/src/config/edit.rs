@@ -34,7 +34,7 @@ pub fn set(path: &Path, text: &str, pairs: &[(&str, &str)]) -> Result<String, Ed
     for (key, text) in pairs {
         let kind = kind_of(&document, key, pairs)?;
         let wrong = |message| EditError::Value { key: (*key).to_owned(), message };
-        let given = Some(*text).filter(|_| !settings::find(key).is_some_and(|setting| setting.secret));
+        let given = Some(*text).filter(|_| !settings::is_secret(key));
         let value = kind.parse(text).map_err(|message| wrong(format!("{message}{}", told(given))))?;
         put(&mut document, key, &value).map_err(wrong)?;
     }

@@ -516,6 +516,11 @@ pub fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
+/// Whether the value of this key is for nobody's eyes.
+pub fn is_secret(key: &str) -> bool {
+    find(key).is_some_and(|setting| setting.secret)
+}
+
 /// Those of a section, in the order of the table.
 pub fn of(section: &str) -> impl Iterator<Item = &'static Setting> + '_ {
     SETTINGS.iter().filter(move |setting| setting.section() == section)

@@ -1,5 +1,6 @@
 //! Lists of devices: `SERIAL<tab>STATE` a line, or in columns with more behind the state.
 
+use super::frame::FILLER;
 use std::ops::Range;
 
 /// Devices of a list that are told.
@@ -11,8 +12,6 @@ pub(super) const MOST_LIST: usize = 1 << 16;
 
 /// What the server's number for a device follows.
 const NUMBER: &str = "transport_id:";
-/// What stands for bytes that are not kept.
-const FILLER: u8 = b'x';
 
 /// What the server says of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,44 +1,39 @@
 //! Texts with their length before them, and what is read of the parts of a connection.
 
+/// What stands for bytes of a text that are not kept.
+pub(super) const FILLER: u8 = b'x';
+
 /// What the next bytes of one side are, and how many at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     pub what: What,
     pub len: usize,
+    /// Nothing of it has come before.
+    pub fresh: bool,
 }
 
-/// What is read of bytes. `fresh`: nothing of it has come before.
+/// What is read of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// They are framing.
     Kept,
     /// The exit code of a shell.
     Code,
-    /// The head of a message of a synchronisation. `fresh`: from its first byte on.
-    Head {
-        fresh: bool,
-    },
+    /// The head of a message of a synchronisation.
+    Head,
     /// Nothing, or nobody can say yet: the request that it answers is not complete.
     Blank,
-    Service {
-        fresh: bool,
-    },
-    Devices {
-        fresh: bool,
-    },
-    Verdict {
-        fresh: bool,
-    },
-    Reason {
-        fresh: bool,
-    },
+    Service,
+    Devices,
+    Verdict,
+    Reason,
     /// The last of them may be the exit code of a shell.
     Tail,
 }
 
 impl Part {
     pub(super) const fn of(what: What, len: usize) -> Self {
-        Self { what, len }
+        Self { what, len, fresh: true }
     }
 }
 
@@ -78,10 +73,10 @@ impl Frame {
     }
 
     /// What the next bytes are, when the body is this.
-    pub fn part(&self, body: fn(bool) -> What) -> Part {
-        match 4usize.checked_sub(self.digits.len()) {
-            Some(missing @ 1..) => Part::of(What::Kept, missing),
-            _ => Part::of(body(self.body.is_empty()), self.left),
+    pub fn part(&self, body: What) -> Part {
+        match self.digits.len() {
+            digits @ ..4 => Part::of(What::Kept, 4 - digits),
+            _ => Part { what: body, len: self.left, fresh: self.body.is_empty() },
         }
     }
 }

@@ -33,24 +33,37 @@ pub fn fuzz(data: &[u8]) {
     arguments::check(data);
     let (mut whole, mut split) = (Reader::new(), Reader::new());
     let (mut told, mut told_split) = (Vec::new(), Vec::new());
-    let mut rest = data;
-    while let Some((&control, bytes)) = rest.split_first() {
-        let (chunk, remaining) = bytes.split_at(usize::from(control >> 1).min(bytes.len()));
-        rest = remaining;
-        let from_client = control & 1 == 0;
-        if control == 0xFF {
-            whole.gap(from_client, 100, &mut |event| told.push(event));
-            split.gap(from_client, 100, &mut |event| told_split.push(event));
-            continue;
+    each(data, &mut |from_client, piece| match piece {
+        Piece::Gap(len) => {
+            whole.gap(from_client, len, &mut |event| told.push(event));
+            split.gap(from_client, len, &mut |event| told_split.push(event));
         }
-        whole.feed(from_client, chunk, &mut |event| told.push(event));
-        for byte in chunk {
-            split.feed(from_client, std::slice::from_ref(byte), &mut |event| told_split.push(event));
+        Piece::Bytes(bytes) => {
+            whole.feed(from_client, bytes, &mut |event| told.push(event));
+            for byte in bytes {
+                split.feed(from_client, std::slice::from_ref(byte), &mut |event| told_split.push(event));
+            }
         }
-    }
+    });
     assert_eq!(told, told_split, "pieces tell something else than the whole");
     let begun = told.iter().filter(|event| matches!(event, Event::Asked(_))).count();
     let ended = told.iter().filter(|event| matches!(event, Event::Ended(_))).count();
     assert!(ended <= begun, "{ended} ends of {begun} requests");
     redact::check(data);
+}
+
+/// What one side sends in the fuzzer's script.
+enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Gap(u64),
+}
+
+/// Goes through the script: each byte says how many follow and which way they go, or that some are missing.
+fn each(data: &[u8], on: &mut dyn FnMut(bool, Piece<'_>)) {
+    let mut rest = data;
+    while let Some((&control, bytes)) = rest.split_first() {
+        let (chunk, remaining) = bytes.split_at(usize::from(control >> 1).min(bytes.len()));
+        rest = remaining;
+        on(control & 1 == 0, if control == 0xFF { Piece::Gap(100) } else { Piece::Bytes(chunk) });
+    }
 }

@@ -125,18 +125,16 @@ impl Reader {
     pub(super) fn part(&self, from_client: bool) -> Part {
         let rest = |what| Part::of(what, usize::MAX);
         match (&self.state, from_client) {
-            (State::Request(frame), true) => frame.part(|fresh| What::Service { fresh }),
+            (State::Request(frame), true) => frame.part(What::Service),
             (State::Port(frame), true) if frame.is_empty() => Part::of(What::Kept, 4),
             (State::Sync(sync), _) => sync.part(from_client),
             (_, true) | (State::Over | State::Request(_), false) => rest(What::Blank),
             (State::Status(_, status), false) => Part::of(What::Kept, 4 - status.len()),
-            (State::Failing(frame), false) => frame.part(|fresh| What::Reason { fresh }),
+            (State::Failing(frame), false) => frame.part(What::Reason),
             (State::Number(number), false) => Part::of(What::Kept, 8 - number.len()),
-            (State::Message(Shape::Devices, frame) | State::Track(frame), false) => {
-                frame.part(|fresh| What::Devices { fresh })
-            }
-            (State::Message(Shape::Verdict, frame), false) => frame.part(|fresh| What::Verdict { fresh }),
-            (State::Message(_, frame) | State::Port(frame), false) => frame.part(|_| What::Blank),
+            (State::Message(Shape::Devices, frame) | State::Track(frame), false) => frame.part(What::Devices),
+            (State::Message(Shape::Verdict, frame), false) => frame.part(What::Verdict),
+            (State::Message(_, frame) | State::Port(frame), false) => frame.part(What::Blank),
             (State::Shell(packets), false) => packets.part(),
         }
     }

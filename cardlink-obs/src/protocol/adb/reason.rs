@@ -76,14 +76,21 @@ impl Reason {
     pub(super) fn mask(text: &mut [u8], most: usize) {
         let read = text.get(..text.len().min(most)).unwrap_or_default();
         let words = words_of(read);
-        let found = TEXTS.iter().map(|(part, _)| *part).find(|part| words.contains(part)).unwrap_or_default();
+        let (found, _) = Self::find(TEXTS.iter(), &words).copied().unwrap_or_default();
         for (place, byte) in text.iter_mut().enumerate() {
             *byte = found.as_bytes().get(place).copied().unwrap_or(b' ');
         }
     }
 
-    fn among<'a>(mut texts: impl Iterator<Item = &'a (&'static str, &'static str)>, words: &str) -> Self {
-        texts.find(|(part, _)| words.contains(part)).map_or(Self::OTHER, |(_, word)| Self(word))
+    fn among<'a>(texts: impl Iterator<Item = &'a (&'static str, &'static str)>, words: &str) -> Self {
+        Self::find(texts, words).map_or(Self::OTHER, |(_, word)| Self(word))
+    }
+
+    fn find<'a>(
+        mut texts: impl Iterator<Item = &'a (&'static str, &'static str)>,
+        words: &str,
+    ) -> Option<&'a (&'static str, &'static str)> {
+        texts.find(|(part, _)| words.contains(part))
     }
 
     /// A text that says this reason.

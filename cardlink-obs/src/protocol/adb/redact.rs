@@ -4,7 +4,7 @@
 //! cannot be masked before its end is known: zeros stand for it, and it is read as one that is missing.
 
 use super::{
-    devices,
+    Piece, devices, each,
     frame::{What, is_blank},
     reader::{Asked, Event, MOST_TEXT, Outcome, Reader, mask_verdict},
     reason::Reason,
@@ -43,29 +43,29 @@ impl AdbRedactor {
             rest = later;
             let mut lost = false;
             self.reader.feed(from_client, now, &mut |event| lost |= event == Event::Lost);
-            let whole = now.len() == part.len;
+            let whole = part.fresh && now.len() == part.len;
             let is_text = whole && !is_blank(now);
             match part.what {
                 What::Kept if !lost => {}
                 What::Code => {}
-                What::Head { fresh } if !(fresh && whole) || is_head(now) => {}
-                What::Service { fresh } if fresh && is_text => {
+                What::Head if !whole || is_head(now) => {}
+                What::Service if is_text => {
                     let (read, unread) = now.split_at_mut(now.len().min(MOST_SERVICE));
                     service::mask(read, &self.serial);
                     unread.fill(b' ');
                 }
-                What::Devices { fresh } if fresh && is_text => devices::mask(now, &self.serial),
-                What::Verdict { fresh } if fresh && is_text => mask_verdict(now),
-                What::Reason { fresh } if fresh && is_text => Reason::mask(now, MOST_TEXT),
+                What::Devices if is_text => devices::mask(now, &self.serial),
+                What::Verdict if is_text => mask_verdict(now),
+                What::Reason if is_text => Reason::mask(now, MOST_TEXT),
                 What::Tail => Packets::mask_tail(now),
                 // Not read, not what it seemed to be, or no text that is there in one piece.
                 What::Kept
-                | What::Head { .. }
+                | What::Head
                 | What::Blank
-                | What::Service { .. }
-                | What::Devices { .. }
-                | What::Verdict { .. }
-                | What::Reason { .. } => now.fill(0),
+                | What::Service
+                | What::Devices
+                | What::Verdict
+                | What::Reason => now.fill(0),
             }
         }
     }
@@ -84,22 +84,19 @@ pub(super) fn check(data: &[u8]) {
     let mut redactor = AdbRedactor::new(Box::new(stand_in));
     let (mut clear, mut masked) = (Reader::new(), Reader::new());
     let (mut told, mut told_masked) = (Vec::new(), Vec::new());
-    let mut rest = data;
-    while let Some((&control, bytes)) = rest.split_first() {
-        let (chunk, remaining) = bytes.split_at(usize::from(control >> 1).min(bytes.len()));
-        rest = remaining;
-        let from_client = control & 1 == 0;
-        if control == 0xFF {
-            clear.gap(from_client, 100, &mut |event| told.push(event));
-            redactor.hole(from_client, 100);
-            masked.gap(from_client, 100, &mut |event| told_masked.push(event));
-            continue;
+    each(data, &mut |from_client, piece| match piece {
+        Piece::Gap(len) => {
+            clear.gap(from_client, len, &mut |event| told.push(event));
+            redactor.hole(from_client, len);
+            masked.gap(from_client, len, &mut |event| told_masked.push(event));
         }
-        clear.feed(from_client, chunk, &mut |event| told.push(event));
-        let mut chunk = chunk.to_vec();
-        redactor.mask(from_client, &mut chunk);
-        masked.feed(from_client, &chunk, &mut |event| told_masked.push(event));
-    }
+        Piece::Bytes(bytes) => {
+            clear.feed(from_client, bytes, &mut |event| told.push(event));
+            let mut bytes = bytes.to_vec();
+            redactor.mask(from_client, &mut bytes);
+            masked.feed(from_client, &bytes, &mut |event| told_masked.push(event));
+        }
+    });
     for (mut event, masked) in told.into_iter().zip(told_masked) {
         rename(&mut event, &stand_in);
         let gives_up = matches!(masked, Event::Lost | Event::Ended(Outcome::Unknown));

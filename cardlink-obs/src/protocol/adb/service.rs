@@ -1,12 +1,13 @@
 //! Services: what a request asks for, and how its answer goes on.
 
-use super::command_line::{self, at_names, program};
+use super::{
+    command_line::{self, at_names, program},
+    frame::FILLER,
+};
 use std::ops::Range;
 
 /// A service is kept as far as this; what follows are arguments.
 pub(super) const MOST_SERVICE: usize = 2048;
-/// What stands for bytes that are not kept.
-const FILLER: u8 = b'x';
 /// The longest serial number that is one.
 const MOST_SERIAL: usize = 128;
 
@@ -239,7 +240,7 @@ impl Service {
     }
 }
 
-/// Overwrites what does not tell what is asked for, and the serial number of the device by what `mask` gives for it.
+/// Overwrites what does not tell what is asked for, and the serial number of the device by what `serial` gives for it.
 pub(super) fn mask(service: &mut [u8], serial: &dyn Fn(&[u8]) -> Vec<u8>) {
     let read = Service::parse(service);
     let (head, arguments) = service.split_at_mut(service.len() - read.arguments.min(service.len()));

@@ -135,18 +135,16 @@ impl Sync {
             return Part::of(What::Blank, usize::MAX);
         }
         if side.skip > 0 {
-            let what = match side.then {
-                Then::Failed => What::Reason { fresh: side.text.is_empty() },
-                _ => What::Blank,
-            };
-            return Part::of(what, usize::try_from(side.skip).unwrap_or(usize::MAX));
+            let what = if side.then == Then::Failed { What::Reason } else { What::Blank };
+            let len = usize::try_from(side.skip).unwrap_or(usize::MAX);
+            return Part { what, len, fresh: side.text.is_empty() };
         }
         let head = match side.head.get(..4).and_then(|id| id.try_into().ok()) {
             _ if from_client => 8,
             Some(id) => head_of(id),
             None => 4,
         };
-        Part::of(What::Head { fresh: side.head.is_empty() }, head.saturating_sub(side.head.len()))
+        Part { what: What::Head, len: head.saturating_sub(side.head.len()), fresh: side.head.is_empty() }
     }
 
     /// Bytes are missing.
